@@ -20,6 +20,7 @@ use crate::store::audit::AuditLine;
 use crate::subscriber::clean;
 
 pub mod password;
+pub mod picture;
 pub mod totp;
 pub mod tries;
 

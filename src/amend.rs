@@ -4,7 +4,7 @@
 //! some days, its links open her page no more, and nobody's address is taken, nor one that is refused under any spelling.
 //! Nothing is changed where any of it cannot be. Leaves the audit to the edges.
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail};
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -32,6 +32,22 @@ pub struct Wish {
     pub said: String,
 }
 
+/// Why a reader was not changed, where one part of the wish alone is it.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Refusal {
+    /// `address`, `said`, `tags`, or the name of a field of hers behind `field-`.
+    pub part: String,
+    pub why: String,
+}
+
+impl Refusal {
+    pub fn of(part: impl Into<String>, why: impl Into<String>) -> anyhow::Error {
+        let (part, why) = (part.into(), why.into());
+        anyhow::Error::new(Refusal { part, why })
+    }
+}
+
 /// What was changed, by name; nothing where all of it stood so before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -43,7 +59,7 @@ pub struct Changes {
 /// Changes a reader.
 ///
 /// # Errors
-/// Nothing was changed.
+/// Nothing was changed. It is a [`Refusal`] where one part of the wish is to be another.
 pub async fn amend(app: &App, reader: SubscriberId, wish: &Wish) -> anyhow::Result<Changes> {
     let kept = app.store.kept_reader(reader).await?;
     let kept = kept.context("the reader is gone; nothing was changed")?;
@@ -105,15 +121,17 @@ fn amended(app: &App, kept: &Kept, wish: &Wish) -> anyhow::Result<(String, Field
     let table = field_table(app)?;
     let mut fields = Fields::from_json(&kept.fields);
     for (name, text) in &wish.fields {
-        match table.value(name, text)? {
+        let part = || format!("field-{name}");
+        let value = table.value(name, text);
+        match value.map_err(|error| Refusal::of(part(), error.to_string()))? {
             Some(value) => {
                 fields.0.insert(name.clone(), value);
             }
             None => {
-                ensure!(
-                    !table.required(name),
-                    "no reader may lack the field `{name}`"
-                );
+                if table.required(name) {
+                    let why = format!("no reader may lack the field `{name}`");
+                    return Err(Refusal::of(part(), why));
+                }
                 fields.0.remove(name);
             }
         }
@@ -124,10 +142,12 @@ fn amended(app: &App, kept: &Kept, wish: &Wish) -> anyhow::Result<(String, Field
 
 /// The revision of the mail that tells the address before.
 async fn told_by(app: &App, said: &str) -> anyhow::Result<String> {
-    ensure!(
-        !said.is_empty(),
-        "say how it is known that she wants her mail at another address; nothing was changed"
-    );
+    if said.is_empty() {
+        return Err(Refusal::of(
+            "said",
+            "say how it is known that she wants her mail at another address; nothing was changed",
+        ));
+    }
     let mail = publication::compile_system(&app.config, &app.emails(), "moved")
         .context("the system mail `moved`")?;
     run::keep_revision(app, &mail, &[]).await
@@ -135,21 +155,22 @@ async fn told_by(app: &App, said: &str) -> anyhow::Result<String> {
 
 /// Why she cannot have this address.
 async fn refused(app: &App, placed: Option<&Placed<'_>>) -> anyhow::Result<anyhow::Error> {
+    let refusal = |why: String| Refusal::of("address", why);
     if let Some(placed) = placed {
         if let Some((reason, _)) = app.store.suppression(&placed.hash).await? {
-            return Ok(anyhow!(
+            return Ok(refusal(format!(
                 "the new address is suppressed ({reason}), and nothing is mailed there; nothing was changed"
-            ));
+            )));
         }
         let mailbox = app.store.suppression_of_mailbox(&placed.mailbox).await?;
         if let Some((reason, _)) = mailbox {
-            return Ok(anyhow!(
+            return Ok(refusal(format!(
                 "another spelling of the new address is suppressed ({reason}), and nothing is mailed to that mailbox; \
                  nothing was changed"
-            ));
+            )));
         }
     }
-    Ok(anyhow!(
-        "another reader has this address, or hers is suppressed; nothing was changed"
+    Ok(refusal(
+        "another reader has this address, or hers is suppressed; nothing was changed".to_owned(),
     ))
 }

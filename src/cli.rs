@@ -280,8 +280,9 @@ impl Cli {
 #[tokio::main]
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for told in spelling::unknown(names) {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    for told in spelling::unknown(variables) {
         eprintln!("warning: {told}");
     }
     match run(&cli).await {
@@ -339,7 +340,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Events(events) => events::run(cli, events).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys).await,
-        Command::Dns(dns) => dns::run(cli, dns),
+        Command::Dns(dns) => dns::run(cli, dns).await,
         Command::Doctor(doctor) => doctor::run(cli, doctor).await,
         Command::Relay(command) => relay::run(cli, command).await,
         Command::Completions(completions) => completions::run(completions),

@@ -128,18 +128,41 @@ pub fn uptime() -> Duration {
 
 /// By so many milliseconds the clocks of two who share a database may differ: closer no network tells.
 pub const AGREES: i64 = 5_000;
+/// Two that differed agree again once they are as close as this: one that runs along the bound does not leap with each
+/// answer.
+const AGREES_AGAIN: i64 = 1_000;
 /// An answer that took longer says little of the time.
 const PROMPT: Duration = Duration::from_secs(2);
 
 /// What the clock of a shared database said last.
 #[derive(Debug, Default)]
-pub struct Heard(Mutex<Option<(Timestamp, Duration)>>);
+pub struct Heard(Mutex<Said>);
+
+#[derive(Debug, Default)]
+struct Said {
+    /// The time, and when in [`uptime`] it was that.
+    last: Option<(Timestamp, Duration)>,
+    /// The machine's clock was found to differ from it.
+    differs: bool,
+}
+
+/// Two clocks at one instant.
+struct Both {
+    own: Timestamp,
+    said: Timestamp,
+    differs: bool,
+}
 
 impl Heard {
-    /// What that clock says now, by the machine's own count since.
-    fn now(&self) -> Option<Timestamp> {
-        let (said, at) = (*lock(&self.0))?;
-        Some(said.after(uptime().saturating_sub(at)))
+    /// The machine's clock, and what that clock says now, by the machine's own count since.
+    fn both(&self) -> Option<Both> {
+        let mut heard = lock(&self.0);
+        let (said, at) = heard.last?;
+        let (own, said) = (machine(), said.after(uptime().saturating_sub(at)));
+        let bound = if heard.differs { AGREES_AGAIN } else { AGREES };
+        heard.differs = own.0.abs_diff(said.0) > bound.unsigned_abs();
+        let differs = heard.differs;
+        Some(Both { own, said, differs })
     }
 }
 
@@ -170,11 +193,30 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Clock::System => machine(),
-            Clock::Shared(heard) => match heard.now() {
-                Some(said) if said.0.abs_diff(machine().0) > AGREES.unsigned_abs() => said,
+            Clock::Shared(heard) => match heard.both() {
+                Some(both) if both.differs => both.said,
                 _ => machine(),
             },
             Clock::Fixed(at) => Timestamp(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The clock that is watched for leaps: the database's where one is shared, so that to go over to it is none.
+    pub fn watched(&self) -> Timestamp {
+        match self {
+            Clock::Shared(heard) => heard.both().map_or_else(machine, |both| both.said),
+            _ => self.now(),
+        }
+    }
+
+    /// The earlier of the machine's clock and the shared database's: an hour that this one has passed has come, whichever
+    /// of the two is wrong.
+    pub fn sure(&self) -> Timestamp {
+        match self {
+            Clock::Shared(heard) => heard
+                .both()
+                .map_or_else(machine, |both| both.own.min(both.said)),
+            _ => self.now(),
         }
     }
 
@@ -186,8 +228,8 @@ impl Clock {
         let now = uptime();
         let took = now.saturating_sub(asked);
         let mut heard = lock(&heard.0);
-        if heard.is_none() || took <= PROMPT {
-            *heard = Some((said, asked + took / 2));
+        if heard.last.is_none() || took <= PROMPT {
+            heard.last = Some((said, asked + took / 2));
         }
     }
 
@@ -196,10 +238,10 @@ impl Clock {
         let Clock::Shared(heard) = self else {
             return 0;
         };
-        let ahead = heard
-            .now()
-            .map_or(0, |said| machine().0.saturating_sub(said.0));
-        if ahead.abs() > AGREES { ahead } else { 0 }
+        match heard.both() {
+            Some(both) if both.differs => both.own.0.saturating_sub(both.said.0),
+            _ => 0,
+        }
     }
 
     /// Moves a fixed clock on; the system clock is left to the operating system.
@@ -221,7 +263,7 @@ fn machine() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::{AGREES, Clock, DAY, Timestamp, uptime};
+    use super::{AGREES, AGREES_AGAIN, Clock, DAY, Timestamp, uptime};
 
     #[test]
     fn a_clock_that_is_shared_goes_by_the_databases_where_the_two_differ() {
@@ -236,5 +278,34 @@ mod tests {
         assert!(clock.ahead().abs_diff(3 * DAY) < AGREES.unsigned_abs());
         clock.hear(own, uptime());
         assert!(near(own) && clock.ahead() == 0, "it was set right");
+    }
+
+    #[test]
+    fn a_clock_that_runs_along_the_bound_goes_over_once() {
+        let clock = Clock::shared();
+        let hear = |ahead: i64| clock.hear(Timestamp(Clock::System.now().0 + ahead), uptime());
+        for (ahead, differs) in [
+            (AGREES - 100, false),
+            (AGREES + 100, true),
+            (AGREES - 100, true),
+            (AGREES + 100, true),
+            (AGREES_AGAIN + 100, true),
+            (AGREES_AGAIN - 100, false),
+            (AGREES - 100, false),
+        ] {
+            hear(ahead);
+            assert_eq!(clock.ahead() != 0, differs, "{ahead}");
+        }
+    }
+
+    #[test]
+    fn an_hour_has_come_once_both_clocks_have_passed_it() {
+        let clock = Clock::shared();
+        let own = Clock::System.now();
+        for (ahead, earlier) in [(3 * DAY, own), (-3 * DAY, Timestamp(own.0 - 3 * DAY))] {
+            clock.hear(Timestamp(own.0 + ahead), uptime());
+            assert!(clock.sure().0.abs_diff(earlier.0) < AGREES.unsigned_abs());
+            assert!(clock.watched().0.abs_diff(own.0 + ahead) < AGREES.unsigned_abs());
+        }
     }
 }

@@ -34,6 +34,7 @@ pub mod spelling;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod typography;
 pub mod uncertain;
 
 /// What `send.relay` says for every relay that is described.
@@ -189,6 +190,7 @@ pub struct Publication {
     pub theme: String,
     /// The zone of every time of day that is said without one.
     pub timezone: String,
+    pub typography: typography::Typography,
 }
 
 /// The one author mailbox of every mail.

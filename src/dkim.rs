@@ -172,6 +172,13 @@ impl Signer {
         format!("{} {}{sparing}", self.record_name(), &key[..16])
     }
 
+    /// Whether [`Signer::known_by`] said this of the same name and key, sparing or not.
+    pub fn is_known_by(&self, known: &str) -> bool {
+        let known = known.strip_suffix(SPARING).unwrap_or(known);
+        let own = self.known_by();
+        own.strip_suffix(SPARING).unwrap_or(&own) == known
+    }
+
     /// Whether [`Signer::known_by`] said this of a signer that is sparing.
     pub fn is_sparing(known_by: &str) -> bool {
         known_by.ends_with(SPARING)

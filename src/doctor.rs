@@ -8,6 +8,7 @@ mod config;
 mod database;
 mod dmarc;
 mod domain;
+mod envelope;
 pub mod files;
 mod links;
 pub mod message;
@@ -257,7 +258,10 @@ pub async fn examine(
         let mut out = Findings::of(area);
         match area {
             Area::Configuration => config::look(desk, &mut out),
-            Area::Files => files::modes(desk, path, &mut out),
+            Area::Files => {
+                files::modes(desk, path, &mut out);
+                files::leavings(desk, &mut out);
+            }
             Area::Disk => files::disk(desk, &mut out),
             Area::Database => database::look(desk, &mut out).await,
             Area::Clock => database::clock(desk, &mut out).await,

@@ -6,24 +6,21 @@
 //! in one short transaction.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 
 use crate::access::Doer;
 use crate::app::App;
-use crate::chance::Chance;
 use crate::id::ListId;
 use crate::import::columns::{Columns, Row};
-use crate::import::decide::{Tally, Terms, decide};
-use crate::import::parse::{Batch, Parsed, Parser, wanted};
-use crate::import::services::Standing;
+use crate::import::decide::{Tally, Terms};
+use crate::import::parse::{Parsed, Parser, wanted};
 use crate::import::when::Here;
+use crate::import::writer::{WARY, write, write_all};
 use crate::lists;
-use crate::store::import::{Known, Origin, Step, Wanted};
+use crate::store::import::Origin;
 use crate::store::imports::NewImport;
 use crate::subscriber::Status;
 use crate::subscriber::field::FieldTable;
@@ -47,15 +44,10 @@ mod signs;
 mod source;
 pub mod undo;
 mod when;
+mod writer;
 
 /// Rows in one transaction: a sender beside the import waits for the writer no longer than this takes.
 pub const BATCH: usize = 2_000;
-/// Batches parsed ahead of the writer.
-const AHEAD: usize = 2;
-/// How often a batch is tried when other processes change the same readers.
-const TRIES: usize = 5;
-/// After a batch that held known readers, so many are looked up before new ones are taken for granted again.
-const WARY: u32 = 8;
 
 /// What to import, and how.
 #[derive(Clone, Debug)]
@@ -150,7 +142,7 @@ pub struct Progress {
 pub async fn run(
     app: &App,
     import: &Import,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> anyhow::Result<Summary> {
     ensure!(
         import.status == Status::Pending || !import.consent.is_empty(),
@@ -177,62 +169,9 @@ pub async fn run(
     };
     if !import.dry_run {
         guard::ask(app, import, list, now).await?;
-        let path = import.file.clone();
-        let content = tokio::task::spawn_blocking(move || source::fingerprint(&path));
-        let content = content.await.context("the reading thread")??;
-        let known = known_again(import, &parser, &content);
-        let new = NewImport {
-            list,
-            file: &summary.file,
-            service: &summary.service,
-            fingerprint: &known,
-            status: import.status,
-            consent: &import.consent,
-            at: now,
-        };
-        let begun = app.store.begin_import(&new).await?;
-        (origin.import, origin.at) = (Some(begun.id), begun.at);
-        summary.import = Some(begun.id);
-        if let Some(by) = &import.by {
-            let about = format!("import {} into {}", begun.id, import.list);
-            by.note(app, "imported readers", &about).await?;
-        }
-        summary.resumed = begun.done;
-        if begun.done > 0 {
-            summary.tally = serde_json::from_str(&begun.tally).context("the import's tally")?;
-        }
+        begin(app, import, &parser, &mut summary, &mut origin).await?;
     }
-    let (sender, mut batches) = mpsc::channel(AHEAD);
-    let (name, skip) = (import.file.display().to_string(), summary.resumed);
-    let reader = tokio::task::spawn_blocking(move || parser.run(skip, &sender).context(name));
-    if !import.dry_run {
-        app.store.begin_bulk().await?;
-    }
-    let mut writer = Writer {
-        app,
-        origin: &origin,
-        import,
-        // Where readers are known, the file may be of the same.
-        wary: match app.store.has_readers().await? {
-            true => WARY,
-            false => 0,
-        },
-    };
-    let mut taken = Ok(());
-    while let (true, Some(batch)) = (taken.is_ok(), batches.recv().await) {
-        taken = writer.take(&batch, &mut summary).await;
-        progress(batch.progress);
-    }
-    if !import.dry_run {
-        app.store.end_bulk().await?;
-    }
-    drop(batches);
-    taken?;
-    let parsed = reader.await.context("the reading thread")?;
-    let added = summary.tally.added;
-    let parsed = parsed.with_context(|| {
-        format!("broken off; readers added before and kept: {added}; importing again goes on")
-    })?;
+    let parsed = write_all(app, import, &origin, parser, &mut summary, progress).await?;
     summary.take(parsed);
     if import.dry_run && summary.tally.ends > 0 {
         summary.readers = app.store.readers_on(list).await?;
@@ -242,6 +181,40 @@ pub async fn run(
         app.store.finish_import(id, &tally, app.clock.now()).await?;
     }
     Ok(summary)
+}
+
+/// Begins the import, or goes on with the same one that was broken off.
+async fn begin(
+    app: &App,
+    import: &Import,
+    parser: &Parser,
+    summary: &mut Summary,
+    origin: &mut Origin,
+) -> anyhow::Result<()> {
+    let path = import.file.clone();
+    let content = tokio::task::spawn_blocking(move || source::fingerprint(&path));
+    let content = content.await.context("the reading thread")??;
+    let new = NewImport {
+        list: origin.list,
+        file: &summary.file,
+        service: &summary.service,
+        fingerprint: &known_again(import, parser, &content),
+        status: import.status,
+        consent: &import.consent,
+        at: origin.at,
+    };
+    let begun = app.store.begin_import(&new).await?;
+    (origin.import, origin.at) = (Some(begun.id), begun.at);
+    summary.import = Some(begun.id);
+    if let Some(by) = &import.by {
+        let about = format!("import {} into {}", begun.id, import.list);
+        by.note(app, "imported readers", &about).await?;
+    }
+    summary.resumed = begun.done;
+    if begun.done > 0 {
+        summary.tally = serde_json::from_str(&begun.tally).context("the import's tally")?;
+    }
+    Ok(())
 }
 
 /// The fields declared in the author's folder; none when there is no `fields.toml`.
@@ -325,162 +298,6 @@ fn known_again(import: &Import, parser: &Parser, content: &[u8; 32]) -> [u8; 32]
     hash.update(serde_json::to_string(&options).expect("texts are JSON"));
     parser.mark(&mut hash);
     hash.finalize().into()
-}
-
-/// The writing side.
-struct Writer<'a> {
-    app: &'a App,
-    origin: &'a Origin,
-    import: &'a Import,
-    /// Batches that are still to be looked up before new readers are taken for granted.
-    wary: u32,
-}
-
-impl Writer<'_> {
-    /// Takes one batch, and gives way to a sender as long as that took.
-    async fn take(&mut self, batch: &Batch, summary: &mut Summary) -> anyhow::Result<()> {
-        let began = Instant::now();
-        let stated = !self.import.consent.is_empty();
-        let terms = Terms {
-            status: self.import.status,
-            confirm: self.import.confirm,
-            calls_back: false,
-            voucher: self.origin.import.filter(|_| stated),
-            import: self.origin.import,
-            at: self.origin.at,
-        };
-        let before = summary.tally;
-        let rows = (&batch.rows[..], &batch.wanted[..]);
-        let tally = match self.origin.import {
-            None => look(self.app, self.origin.list, rows, terms).await?,
-            Some(import) => {
-                let step = |tally: Tally| {
-                    let mut sum = before;
-                    sum.add(tally);
-                    Some(Step {
-                        import,
-                        done: batch.number - 1,
-                        tally: serde_json::to_string(&sum).expect("numbers are JSON"),
-                    })
-                };
-                write(self.app, self.origin, rows, terms, &mut self.wary, step).await?
-            }
-        };
-        summary.tally.add(tally);
-        give_way(self.app, began.elapsed()).await
-    }
-}
-
-/// Writes a batch. Most imports bring new readers only, so nothing is looked up as long as that holds: the
-/// schema's own uniqueness says when it does not.
-async fn write(
-    app: &App,
-    origin: &Origin,
-    (rows, wanted): (&[Row], &[Wanted]),
-    terms: Terms,
-    wary: &mut u32,
-    step: impl Fn(Tally) -> Option<Step>,
-) -> anyhow::Result<Tally> {
-    // Whoever is to be barred may be a reader here, and so may who is gone under another spelling.
-    let plain =
-        |row: &Row| row.standing.suppressed().is_none() && row.elsewhere == Standing::Joined;
-    let plain = rows.iter().all(plain);
-    let mut blind = *wary == 0 && plain;
-    for _ in 0..TRIES {
-        let mut tally = Ok(Tally::default());
-        let mut met = 0;
-        let mut keys = Keys::draw(&app.chance, rows.len());
-        let decided = |known: Vec<Known>| {
-            if known.iter().any(|known| known.foreign) {
-                tally = Err(foreign());
-                return None;
-            }
-            met = known.len();
-            // The mailbox is known under another spelling: under this one it may be a reader's.
-            if blind && met > 0 {
-                return None;
-            }
-            let (mut changes, counted) = decide(rows, wanted, known, terms, || keys.next());
-            changes.step = step(counted);
-            tally = Ok(counted);
-            Some(changes)
-        };
-        match app.store.import_batch(origin, wanted, blind, decided).await {
-            Ok(true) => {
-                *wary = match (blind, met) {
-                    (true, _) => 0,
-                    (false, 0) => wary.saturating_sub(1),
-                    (false, _) => WARY,
-                };
-                return tally;
-            }
-            Ok(false) => drop(tally?),
-            Err(error) => return Err(error.into()),
-        }
-        if blind {
-            (blind, *wary) = (false, WARY);
-        }
-    }
-    bail!("another program changes these readers or does this import; try again later")
-}
-
-async fn look(
-    app: &App,
-    list: ListId,
-    (rows, wanted): (&[Row], &[Wanted]),
-    terms: Terms,
-) -> anyhow::Result<Tally> {
-    let known = app.store.known_readers(list, wanted).await?;
-    if known.iter().any(|known| known.foreign) {
-        return Err(foreign());
-    }
-    Ok(decide(rows, wanted, known, terms, || 0).1)
-}
-
-/// With another keyring, a suppressed address would not be recognised.
-fn foreign() -> anyhow::Error {
-    anyhow!(
-        "readers stand in the database under other hashes: the keyring (`paths.keyring`) does not \
-         belong to it"
-    )
-}
-
-/// Keys for one batch: a random start, and a random step from each to the next. They are as little to be
-/// guessed or counted as single random ones, but they lie beside each other in the database, where each
-/// key for itself would touch a page of its own.
-struct Keys {
-    steps: Vec<u8>,
-    last: i64,
-}
-
-impl Keys {
-    /// Keys for `rows` rows: two each.
-    fn draw(chance: &Chance, rows: usize) -> Keys {
-        let mut steps = vec![0; rows * 2 * 4];
-        chance.fill(&mut steps);
-        // Half of the range, so that no step leads out of it.
-        let last = chance.key() >> 1;
-        Keys { steps, last }
-    }
-
-    fn next(&mut self) -> i64 {
-        let rest = self.steps.len() - 4;
-        let step = self.steps[rest..]
-            .first_chunk()
-            .expect("two keys are drawn for each row");
-        self.last += 1 + i64::from(u32::from_be_bytes(*step));
-        self.steps.truncate(rest);
-        self.last
-    }
-}
-
-/// While a run is on its way, an import takes half the writer's time: another process waits for it by
-/// trying again, and would never find it free.
-async fn give_way(app: &App, took: Duration) -> anyhow::Result<()> {
-    if app.store.is_busy().await? {
-        tokio::time::sleep(took.max(Duration::from_millis(30))).await;
-    }
-    Ok(())
 }
 
 pub(crate) fn file_name(path: &Path) -> String {

@@ -4,8 +4,11 @@
 //! each with file, line and column; no issue when one of them is an error. Leaves looks to the theme and
 //! the images' bytes to `publication`.
 
-use pulldown_cmark::{Event, HeadingLevel, Tag};
+use std::ops::Range;
 
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Tag};
+
+use crate::config::typography::Typography;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Block, Inline, Link, LinkId, Picture};
 use crate::issue::front::Front;
@@ -18,6 +21,7 @@ use crate::issue::own::Layout;
 use crate::segment::Sieve;
 
 mod assembly;
+mod bare;
 pub mod block;
 pub mod dates;
 mod directive;
@@ -35,6 +39,7 @@ pub mod merge;
 mod notes;
 pub mod own;
 pub(crate) mod target;
+mod typography;
 mod yaml;
 
 /// An author's text longer than this would be cut by every mailbox; it also bounds the work.
@@ -140,13 +145,18 @@ impl Issue {
         let slots = Slots::new(source, slug, &front, given);
         let heads = slots.heads(&front, found);
         let masked = Masked::of(&slots, base, found);
-        let reader = Reader::new(&slots, &masked, base, found);
+        let language = front.lang.as_deref().unwrap_or(given.language).to_owned();
+        let quotes = match front.typography.unwrap_or(given.typography) {
+            Typography::Smart => Some(language.as_str()),
+            Typography::Plain => None,
+        };
+        let reader = Reader::new(&slots, &masked, (base, quotes), found);
         let issue = Assembly {
             reader,
             slots: &slots,
             masked: &masked,
             given,
-            language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
+            language,
             sequence: 0,
             section: false,
             parts: Vec::new(),
@@ -313,15 +323,7 @@ impl Assembly<'_> {
                     }),
                     _,
                 ) => {
-                    self.reader.skip();
-                    let plain = classes.iter().any(|class| &**class == "plain");
-                    let offset = self.reader.base + range.start;
-                    self.reader
-                        .classes(id.as_ref(), &classes, offset, &["plain"]);
-                    if self.reader.is_setext(&range) {
-                        self.reader.setext(offset);
-                    }
-                    items.push(self.item(plain, offset));
+                    items.push(self.headline(&range, id.as_ref(), &classes));
                     Vec::new()
                 }
                 (Event::Rule, None)
@@ -347,13 +349,7 @@ impl Assembly<'_> {
                 None => intro.extend(blocks),
             }
         }
-        for item in &mut items {
-            // A line between two items divides them, which the theme does anyway.
-            while matches!(item.blocks.as_slice(), [.., Block::Here(_), Block::Rule]) {
-                item.blocks.pop();
-                item.blocks.pop();
-            }
-        }
+        items.iter_mut().for_each(drop_last_rules);
         let (author_links, share) = self.front_links(&front);
         let source = self.reader.source;
         Issue {
@@ -374,6 +370,23 @@ impl Assembly<'_> {
             share,
             layout: None,
         }
+    }
+
+    /// The item that a headline of the text begins.
+    fn headline(
+        &mut self,
+        range: &Range<usize>,
+        id: Option<&CowStr<'_>>,
+        classes: &[CowStr<'_>],
+    ) -> Item {
+        self.reader.skip();
+        let plain = classes.iter().any(|class| &**class == "plain");
+        let offset = self.reader.base + range.start;
+        self.reader.classes(id, classes, offset, &["plain"]);
+        if self.reader.is_setext(range) {
+            self.reader.setext(offset);
+        }
+        self.item(plain, offset)
     }
 
     /// Where the last `##` of the text itself stands.
@@ -400,6 +413,14 @@ impl Assembly<'_> {
         let share = front.share.as_deref();
         let share = share.map(|url| link(&mut self.reader, url, "share", "Share this issue"));
         (authors, share)
+    }
+}
+
+/// A line between two items divides them, which the theme does anyway.
+fn drop_last_rules(item: &mut Item) {
+    while matches!(item.blocks.as_slice(), [.., Block::Here(_), Block::Rule]) {
+        item.blocks.pop();
+        item.blocks.pop();
     }
 }
 

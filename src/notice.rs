@@ -19,6 +19,7 @@ use crate::store::notices::NewNotice;
 use crate::store::runs::Run;
 use crate::store::system_mail::NewSystemMail;
 
+pub mod failing;
 pub mod hook;
 
 /// What is to be told, in words.

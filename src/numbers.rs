@@ -128,6 +128,20 @@ pub async fn count_blocks(app: &App, run: RunId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether nothing is left to do for it.
+pub async fn is_counted(app: &App, run: RunId) -> Result<bool, StoreError> {
+    let now = app.clock.now();
+    let earlier = app.store.issues_before(run, now.before(SETTLED)).await?;
+    let earlier = earlier.into_iter().map(|earlier| RunId(earlier.id));
+    for run in std::iter::once(run).chain(earlier) {
+        let stale = app.store.stale_blocks(Some(run), Timestamp(0), 1).await?;
+        if !stale.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The same of all runs under way or lately over.
 pub async fn catch_up_lately(app: &App) -> Result<(), StoreError> {
     fold::catch_up(&app.store).await?;

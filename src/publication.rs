@@ -4,31 +4,29 @@
 //! it; what the author does not bring comes from the defaults in the binary; no file of the author's is
 //! ever overwritten. Leaves all judgement to `issue` and `compile`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::compile::apart::try_components;
-use crate::compile::press::{Mail, Pressed, press};
+use crate::compile::press::Mail;
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Provenance, Severity, Source, nearest, sort};
-use crate::issue::given::{Given, Titles};
+use crate::diagnostic::{Diagnostic, Provenance, Severity, Source, nearest};
+use crate::issue::Issue;
+use crate::issue::given::Titles;
 use crate::issue::merge;
 use crate::issue::own::head::peek;
-use crate::issue::{Issue, Read};
 use crate::publication::attic::Attic;
-use crate::publication::called::{call_from_here, rejected};
+use crate::publication::called::rejected;
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::order::{Order, Written};
-use crate::publication::picture::read_pictures;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
 pub mod attic;
+mod build;
 pub(crate) mod called;
 pub mod fetch;
 mod folder;
@@ -91,8 +89,7 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// Compiles the issue named by its slug, or by the path of its folder or file. `titles` are what its readers call
-/// the lists there are.
+/// Compiles the issue named by its slug, or by the path of its folder or file; readers call the lists by `titles`.
 pub fn compile_issue(
     config: &Config,
     emails: &Path,
@@ -371,126 +368,6 @@ impl Publication {
         };
         self.build_from(order, &written)
     }
-
-    fn build_from(&self, order: &Order<'_>, written: &Written) -> anyhow::Result<Previewed> {
-        let mut found = Vec::new();
-        let failed = |found: &[Diagnostic]| found.iter().any(Diagnostic::is_error);
-        let issue = match self.press(order, written, &mut found) {
-            Ok(mut previewed) if !failed(&found) => {
-                call_from_here(&self.emails, &mut found, &mut previewed.places);
-                previewed.built.diagnostics = found;
-                return Ok(previewed);
-            }
-            Ok(previewed) => Some(Box::new(previewed.built.issue)),
-            Err(issue) => issue,
-        };
-        found.extend(self.theme_faults(order, written, &found));
-        sort(&mut found, &order.folder.shown(written.file()));
-        call_from_here(&self.emails, &mut found, &mut []);
-        Err(Rejected { found, issue }.into())
-    }
-
-    /// The error is what could be read of the issue.
-    fn press(
-        &self,
-        order: &Order<'_>,
-        written: &Written,
-        found: &mut Vec<Diagnostic>,
-    ) -> Result<Previewed, Option<Box<Issue>>> {
-        let segments = match self.segments(order.zone) {
-            Ok(segments) => segments,
-            Err(error) => {
-                let rejected = error.downcast::<Rejected>();
-                found.extend(rejected.map_or_else(|error| vec![unread(&error)], |all| all.found));
-                return Err(None);
-            }
-        };
-        let unknown = Titles::default();
-        let given = Given {
-            fields: &self.fields,
-            mail: order.mail,
-            publication: &order.site.name,
-            url: &order.site.url,
-            list: order.list,
-            chosen: order.chosen,
-            titles: order.titles.unwrap_or(&unknown),
-            subject: order.subject,
-            language: &order.site.language,
-            segments: &segments,
-            zone: order.zone,
-        };
-        let name = |name: &str| order.folder.shown(name);
-        let read = match written {
-            Written::Markdown(octets) => {
-                Issue::read(order.slug, &name("issue.md"), octets, given, found)
-            }
-            Written::Mjml(octets, words) => {
-                let (file, text) = (name("issue.mjml"), name("issue.txt"));
-                let words = words
-                    .as_ref()
-                    .map(|words| (text.as_str(), words.as_slice()));
-                Issue::read_mjml(order.slug, (&file, octets), words, given, found)
-            }
-        };
-        let (issue, faulty) = match read {
-            Read::Whole(issue) => (issue, false),
-            Read::Faulty(issue) => (issue, true),
-            Read::Nothing => return Err(None),
-        };
-        let images = read_pictures(&issue, order.folder, order.attic, found);
-        let named = issue.front.theme.as_deref().filter(|_| !order.forced);
-        let theme = self.theme(named.unwrap_or(order.theme));
-        let theme = match theme {
-            Ok(theme) => theme,
-            Err(error) => {
-                found.push(error);
-                return Err(Some(Box::new(issue)));
-            }
-        };
-        let theme = theme.for_language(issue.front.lang.as_deref().unwrap_or(&order.site.language));
-        let table: BTreeMap<String, Image> = images
-            .iter()
-            .map(|(image, _)| (image.source.clone(), image.clone()))
-            .collect();
-        let (site, mail, options) = (&order.site, order.mail, order.options);
-        if faulty && issue.layout.is_none() {
-            try_components(&issue, &theme, &[&issue.text], found);
-            return Err(Some(Box::new(issue)));
-        }
-        if faulty {
-            let mut more = Vec::new();
-            press(&issue, &theme, &table, site, mail, options, &mut more);
-            // What comes of another fault is none.
-            more.retain(|more| {
-                let follows = |known: &Diagnostic| {
-                    known.touches(more) || known.code == "link" && more.code == "unsubscribe"
-                };
-                !found.iter().any(follows)
-            });
-            found.append(&mut more);
-            return Err(Some(Box::new(issue)));
-        }
-        let pressed = press(&issue, &theme, &table, site, mail, options, found);
-        let Some(Pressed { compiled, places }) = pressed else {
-            return Err(Some(Box::new(issue)));
-        };
-        let built = Built {
-            compiled,
-            list: given.list_of(&issue.front).to_owned(),
-            images,
-            diagnostics: Vec::new(),
-            issue,
-            theme,
-            emails: self.emails.clone(),
-        };
-        Ok(Previewed { built, places })
-    }
-}
-
-/// A file of the folder that cannot be read.
-fn unread(error: &anyhow::Error) -> Diagnostic {
-    let message = format!("{error:#}");
-    Diagnostic::about(Severity::Error, "segments", "segments.toml", message)
 }
 
 /// A name that can stand in a URL and in any file system.

@@ -275,8 +275,8 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     let now = app.clock.now();
     let to = match run.started_at {
         Some(_) => RunStatus::Sending,
-        // Its hour is still to come.
-        None if run.waits() && run.start_at.is_some_and(|start| start > now.0) => {
+        // Its hour is still to come, by one clock at least.
+        None if run.waits() && run.start_at.is_some_and(|start| start > app.clock.sure().0) => {
             RunStatus::Scheduled
         }
         // A run held while it froze goes on freezing.
@@ -342,7 +342,7 @@ async fn trust_database(app: &App, run: &Run) -> anyhow::Result<()> {
 /// since now. Where nobody sends, the next sender does so by itself.
 pub async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
     let (status, now) = (run.status, app.clock.now());
-    if status == RunStatus::Scheduled && run.is_overdue(now) {
+    if status == RunStatus::Scheduled && run.is_overdue(app.clock.sure()) {
         app.store.start_run(run.id(), now).await?;
     }
     if status.is_moving() && charge::is_left_alone(app, run).await? {
@@ -355,7 +355,7 @@ pub async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
 
 /// Starts a run whose hour has passed; one that is too late only with `yes`.
 async fn start_late(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
-    if !run.is_overdue(app.clock.now()) {
+    if !run.is_overdue(app.clock.sure()) {
         return Ok(());
     }
     ensure_in_time(app, run, yes).await?;

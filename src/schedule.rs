@@ -9,6 +9,9 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::clock::Timestamp;
+use crate::schedule::words::{EXPECTED, words};
+
+mod words;
 
 /// A start as the author said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +22,6 @@ pub struct Start {
     /// Which instant was taken, where the words left two or none.
     pub note: Option<String>,
 }
-
-/// What an author may write.
-const EXPECTED: &str = "expected a time such as `2026-02-20 07:00`, `2026-02-20 07:00 Europe/Berlin` \
-                        or `07:00`";
 
 /// The zone of this name: of the IANA database, `UTC`, `Z`, or an offset such as `+01:00`.
 pub fn zone(name: &str) -> Result<TimeZone, String> {
@@ -40,8 +39,8 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
     })
 }
 
-/// Reads a start such as `2026-02-20 07:00 Europe/Berlin`. Without a zone it is in `usual`; without a
-/// date it is the next such time after `now`.
+/// Reads a start such as `2026-02-20 07:00 Europe/Berlin`, `friday 07:00` or `tomorrow 7am`. Without a zone it is in
+/// `usual`; without a day it is the next such time after `now`, and with a day of the week the next such time on one.
 pub fn start(text: &str, usual: &str, now: Timestamp) -> Result<Start, String> {
     let words = words(text)?;
     let name = words.zone.as_deref().unwrap_or(usual);
@@ -49,8 +48,8 @@ pub fn start(text: &str, usual: &str, now: Timestamp) -> Result<Start, String> {
     let time = words
         .time
         .ok_or_else(|| format!("`{text}` has no time of day; {EXPECTED}"))?;
-    let date = match words.date {
-        Some(date) => date,
+    let date = match words.day {
+        Some(day) => day.next(time, &zone, now)?,
         None => next_day(time, &zone, now)?,
     };
     let (at, note) = instant(DateTime::from_parts(date, time), name, &zone);
@@ -69,7 +68,7 @@ pub fn start(text: &str, usual: &str, now: Timestamp) -> Result<Start, String> {
 }
 
 /// Reads a time that may be past, such as `2026-02-20 07:00 Europe/Berlin` or `2026-02-20T06:00:00Z`. Without a zone it
-/// is in `usual`; a day alone is its beginning, and an hour alone the last such before `now`.
+/// is in `usual`; a day alone is its beginning, and an hour or a day of the week alone the last such before `now`.
 pub fn moment(text: &str, usual: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(exact) = text.trim().parse::<jiff::Timestamp>() {
         return Ok(Timestamp(exact.as_millisecond()));
@@ -79,8 +78,8 @@ pub fn moment(text: &str, usual: &str, now: Timestamp) -> Result<Timestamp, Stri
     let zone = zone(name)?;
     let time = words.time.unwrap_or(Time::midnight());
     let on = |date: Date| instant(DateTime::from_parts(date, time), name, &zone).0;
-    if let Some(date) = words.date {
-        return Ok(on(date));
+    if let Some(day) = words.day {
+        return Ok(on(day.last(time, &zone, now)?));
     }
     let today = zone.to_datetime(now.to_jiff()).date();
     if on(today) <= now {
@@ -90,7 +89,7 @@ pub fn moment(text: &str, usual: &str, now: Timestamp) -> Result<Timestamp, Stri
     Ok(on(yesterday))
 }
 
-/// Reads the hour at which each reader gets the mail, and the day from `at` (a date alone) or from the
+/// Reads the hour at which each reader gets the mail, and the day from `at` (a day alone) or from the
 /// hour itself; without one it is the next such hour in the zone `usual`.
 pub fn local(
     hour: &str,
@@ -107,20 +106,20 @@ pub fn local(
         .time
         .ok_or_else(|| format!("`{hour}` is no time of day; expected one such as `07:00`"))?;
     let day = match at {
-        None => said.date,
+        None => said.day,
         Some(text) => {
             let day = words(text)?;
             if day.zone.is_some() {
                 return Err(zoned());
             }
-            match (day.date, day.time) {
-                (Some(date), None) => Some(date),
+            match (day.day, day.time) {
+                (Some(day), None) => Some(day),
                 _ => return Err(format!("`{text}` must be a day alone beside `--at-local`")),
             }
         }
     };
     let day = match day {
-        Some(day) => day,
+        Some(day) => day.next(time, &zone(usual)?, now)?,
         None => next_day(time, &zone(usual)?, now)?,
     };
     Ok(DateTime::from_parts(day, time))
@@ -161,44 +160,6 @@ pub fn span(length: Duration) -> String {
         },
         _ => format!("{} days", (hours + 12) / 24),
     }
-}
-
-struct Words {
-    date: Option<Date>,
-    time: Option<Time>,
-    zone: Option<String>,
-}
-
-fn words(text: &str) -> Result<Words, String> {
-    let wrong = || format!("`{text}` is no time; {EXPECTED}");
-    let mut found = Words {
-        date: None,
-        time: None,
-        zone: None,
-    };
-    let mut rest = text.trim();
-    if let Some(date) = rest.get(..10).and_then(|day| day.parse::<Date>().ok()) {
-        found.date = Some(date);
-        rest = rest[10..].trim_start_matches(['T', 't', ' ']);
-    }
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit() && c != ':')
-        .unwrap_or(rest.len());
-    if end > 0 {
-        let (clock, after) = rest.split_at(end);
-        // `7:00` is how people write it, `07:00` what the library reads.
-        let padded = format!("{clock:0>5}");
-        found.time = Some(padded.parse().map_err(|_| wrong())?);
-        rest = after;
-    }
-    let name = rest.trim();
-    if !name.is_empty() {
-        found.zone = Some(name.to_owned());
-    }
-    if found.date.is_none() && found.time.is_none() {
-        return Err(wrong());
-    }
-    Ok(found)
 }
 
 fn offset(text: &str) -> Option<Offset> {
@@ -294,6 +255,9 @@ mod tests {
             ("2026-02-01", "2026-01-31T23:00:00Z"),
             ("7:30", "2026-02-19T06:30:00Z"),
             ("23:30", "2026-02-18T22:30:00Z"),
+            ("yesterday", "2026-02-17T23:00:00Z"),
+            ("monday", "2026-02-15T23:00:00Z"),
+            ("thursday 14:00", "2026-02-12T13:00:00Z"),
             ("2027-02-01 07:00", "2027-02-01T06:00:00Z"),
         ] {
             let read = moment(text, "Europe/Berlin", NOW).expect("a moment");
@@ -347,9 +311,86 @@ mod tests {
     }
 
     #[test]
+    fn a_start_is_read_in_words_of_days_and_hours_of_two_halves() {
+        // It is Thursday, 13:00 in Berlin, 21:00 in Tokyo and Friday, 01:00 in Auckland.
+        for (text, expected) in [
+            ("friday 07:00", "Fri 20 Feb 2026 07:00 Europe/Berlin"),
+            ("Fri 7am", "Fri 20 Feb 2026 07:00 Europe/Berlin"),
+            ("wednesday 7:30pm", "Wed 25 Feb 2026 19:30 Europe/Berlin"),
+            // The day of today while its hour is still to come, else that of next week.
+            ("thursday 14:00", "Thu 19 Feb 2026 14:00 Europe/Berlin"),
+            ("thursday 12:00", "Thu 26 Feb 2026 12:00 Europe/Berlin"),
+            ("today 7 pm", "Thu 19 Feb 2026 19:00 Europe/Berlin"),
+            ("tomorrow 12am", "Fri 20 Feb 2026 00:00 Europe/Berlin"),
+            ("12:30 PM tomorrow", "Fri 20 Feb 2026 12:30 Europe/Berlin"),
+            (
+                "Tomorrow 7am Europe/Berlin",
+                "Fri 20 Feb 2026 07:00 Europe/Berlin",
+            ),
+            // Which day it is, the zone that was named says.
+            (
+                "tomorrow 7am Pacific/Auckland",
+                "Sat 21 Feb 2026 07:00 Pacific/Auckland",
+            ),
+            (
+                "7am friday Pacific/Auckland",
+                "Fri 20 Feb 2026 07:00 Pacific/Auckland",
+            ),
+            (
+                "friday 07:00 America/New_York",
+                "Fri 20 Feb 2026 07:00 America/New_York",
+            ),
+            ("2026-02-20 7pm", "Fri 20 Feb 2026 19:00 Europe/Berlin"),
+            ("7pm", "Thu 19 Feb 2026 19:00 Europe/Berlin"),
+        ] {
+            let found = start(text, "Europe/Berlin", NOW).expect(text);
+            assert_eq!(shown(found.at, &found.zone), expected, "{text}");
+        }
+        let hour = local("7am", Some("monday"), "Europe/Berlin", NOW).expect("an hour");
+        assert_eq!(hour.to_string(), "2026-02-23T07:00:00");
+        // The clocks of Berlin have skipped this hour by the next such day.
+        let march = Timestamp(1_774_526_400_000);
+        let found = start("sunday 2:30am", "Europe/Berlin", march).expect("a start");
+        assert_eq!(found.at.to_rfc3339(), "2026-03-29T01:30:00Z");
+        assert!(found.note.is_some());
+    }
+
+    #[test]
     fn what_is_no_start_is_told_with_what_is() {
         for (text, expected) in [
-            ("tomorrow", "`tomorrow` is no time; expected a time such as"),
+            ("soon", "`soon` is no time; expected a time such as"),
+            ("tomorrow", "`tomorrow` has no time of day; expected a time"),
+            ("friday", "`friday` has no time of day"),
+            (
+                "7",
+                "`7` is no time; expected a time such as `2026-02-20 07:00`, `friday 07:00`",
+            ),
+            ("friday 7", "`friday 7` is no time"),
+            ("13pm", "`13pm` is no time"),
+            ("0am", "`0am` is no time"),
+            ("7:61pm", "`7:61pm` is no time"),
+            ("next friday 07:00", "`next friday 07:00` is no time"),
+            (
+                "friday saturday 07:00",
+                "`friday saturday 07:00` is no time",
+            ),
+            (
+                "2026-02-20 friday 07:00",
+                "`2026-02-20 friday 07:00` is no time",
+            ),
+            (
+                "friday 07:00 saturday",
+                "`friday 07:00 saturday` is no time",
+            ),
+            ("07:00 am pm", "no time zone is named `pm`"),
+            (
+                "today 07:00",
+                "`today 07:00` is past: it was Thu 19 Feb 2026 07:00 Europe/Berlin; name a later hour",
+            ),
+            (
+                "yesterday 7pm",
+                "`yesterday 7pm` is past: it was Wed 18 Feb 2026 19:00",
+            ),
             ("2026-02-20", "`2026-02-20` has no time of day"),
             ("2026-02-30 07:00", "`2026-02-30 07:00` is no time"),
             ("25:00", "`25:00` is no time"),

@@ -30,7 +30,7 @@ use crate::notice;
 use crate::publication;
 use crate::run;
 use crate::signup::guard::{Guard, Lost};
-use crate::signup::offer::{Asked, Offer, Typed};
+use crate::signup::offer::{Asked, Offer, Typed, Wrong};
 use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
@@ -85,8 +85,8 @@ pub enum Answer {
     Stale,
     /// That is no address.
     BadAddress(AddressError),
-    /// No list was chosen, or a field holds what it cannot: what to do.
-    BadValue(String),
+    /// No list was chosen, or a field holds what it cannot.
+    BadValue(Wrong),
     /// The site takes no signups, or its list is missing.
     Closed,
 }
@@ -278,7 +278,7 @@ impl Signups {
         }
         let typed = match self.asked.read(&offer, form) {
             Ok(typed) => typed,
-            Err(what) => return Ok(Answer::BadValue(what)),
+            Err(wrong) => return Ok(Answer::BadValue(wrong)),
         };
         if !self.within_limits(client) {
             self.lost.tell(now);

@@ -40,7 +40,7 @@ pub struct RunNumbers {
     pub recipients: i64,
     #[serde(flatten)]
     pub counts: Counts,
-    /// Readers who opened at least once, machines among them. In JSON what counts machines says so by its name: without
+    /// Readers who opened it or looked at its page at least once, machines among them. In JSON what counts machines says so by its name: without
     /// `raw_`, these words are readers everywhere.
     #[serde(rename = "raw_opened")]
     pub opened: i64,
@@ -158,9 +158,13 @@ impl RunNumbers {
     /// Takes the copies that count nothing out of the rates of opens and clicks. What readers did who withdrew since is
     /// in what counts machines, and so are their copies.
     pub fn leave_out(&mut self, uncounted: &Uncounted, nameless: bool) {
-        let kept = if nameless { 0 } else { uncounted.withdrawn };
         let sent = self.counts.sent;
         let rate = |part: i64, not: i64| {
+            // Where nothing is counted of any copy, nothing was of hers.
+            let kept = match nameless || not >= sent {
+                true => 0,
+                false => uncounted.withdrawn,
+            };
             let of = sent - (not - kept).max(0);
             (of > 0).then(|| ratio(part, of))
         };
@@ -243,6 +247,14 @@ mod tests {
         };
         some.leave_out(&uncounted, false);
         assert_eq!((some.rates.opened, some.rates.clicked), (Some(0.8), None));
+        // Who withdraws from an issue without links of hers makes no share of clicks.
+        let withdrawn = Uncounted {
+            withdrawn: 1,
+            ..uncounted
+        };
+        some.leave_out(&withdrawn, false);
+        let rates = (some.rates.opened, some.rates.clicked);
+        assert_eq!(rates, (Some(4.0 / 6.0), None));
     }
 
     #[test]

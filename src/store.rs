@@ -135,7 +135,7 @@ pub mod audit;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod budgets;
-pub(crate) mod comeback;
+pub mod comeback;
 pub(crate) mod consents;
 pub mod departures;
 pub mod doubles;

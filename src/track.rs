@@ -345,11 +345,14 @@ impl Writer {
                 .iter()
                 .cloned()
                 .partition(|event| nameless.contains(&event.delivery.run));
-            self.store
-                .record_events_once(&with, self.unasked, tried)
-                .await?;
+            // Tried again, a group may hold none of them any more: what was tried last is then one without names.
+            if !with.is_empty() {
+                self.store
+                    .record_events_once(&with, self.unasked, tried)
+                    .await?;
+                *tried = None;
+            }
             *rest = Cow::Owned(without);
-            *tried = None;
         }
         let chance = &self.chance;
         self.store

@@ -88,100 +88,157 @@ pub async fn import(
     let origin = export.origin;
     let skipped = std::mem::take(&mut export.skipped);
     let told = |(name, why)| Told { name, why };
-    let mut report = Report {
+    let report = Report {
         origin,
         shelved: Vec::new(),
         skipped: skipped.into_iter().map(told).collect(),
         rejected: Vec::new(),
         hosts: Vec::new(),
     };
-    let attic = export.images.as_deref().map(Attic::of).unwrap_or_default();
-    let mut moves = moves_of(app, &export.posts, host).await?;
+    let (moves, public) = moves_of(app, &export.posts, host).await?;
     // Where exactly one is known, that is where all of them stood.
-    let alone = moves.0.hosts.first().filter(|_| moves.0.hosts.len() == 1);
+    let alone = moves.hosts.first().filter(|_| moves.hosts.len() == 1);
     for post in &mut export.posts {
         post.host = post.host.take().or_else(|| alone.cloned());
     }
     // As if each file had a page: which have one is known once they are compiled.
     let names = export.posts.iter().filter(|_| origin == Origin::Folder);
     let names = names.map(|post| (post.name.clone(), Some(app.public_url("/archive"))));
-    let mut beside = Beside(names.collect());
-    let mut pages = HashMap::new();
-    let mut taken = HashSet::new();
-    let mut good = Vec::new();
-    // Which of them have a page here must be known before any of them leads to another.
-    for post in std::mem::take(&mut export.posts) {
-        let source = format!("{}:{}", name_of(origin), post.name);
-        let known = app.store.back_issue(&source).await?;
-        let slug = match &known {
-            Some((slug, _)) => slug.clone(),
-            None => free_slug(app, &post, &taken).await?,
-        };
-        let texts = relinked(&post, &Moves::default(), &beside);
-        match compile(app, &post, &texts.octets, &slug, &attic) {
-            Err(why) => report.rejected.push(Told {
-                name: post.name,
-                why,
-            }),
-            Ok((built, _)) => {
-                taken.insert(slug.clone());
-                let usual = wish(app, &built, &app.config.publication.list, false).visibility;
-                let opened = moves.1.get(&slug).is_none_or(|&public| public);
-                let public = usual == Visibility::Public && !post.restricted && opened;
-                let page = public.then(|| page_of(app, &slug));
-                if let Some(path) = &post.path {
-                    match page.clone() {
-                        Some(page) => moves.0.pages.insert(path.clone(), page),
-                        None => moves.0.pages.remove(path),
-                    };
-                }
-                pages.insert(post.name.clone(), page);
-                good.push((post, slug, source, known));
-            }
-        }
+    let mut import = Import {
+        app,
+        attic: export.images.as_deref().map(Attic::of).unwrap_or_default(),
+        beside: Beside(names.collect()),
+        moves,
+        report,
+    };
+    let posts = std::mem::take(&mut export.posts);
+    for paged in import.find_pages(posts, &public).await? {
+        import.put(paged, dry).await?;
     }
-    let moves = moves.0;
-    for (name, page) in &mut beside.0 {
-        *page = pages.remove(name).flatten();
-    }
-    for (post, slug, source, known) in good {
-        let Texts {
-            octets,
-            links,
-            lost,
-        } = relinked(&post, &moves, &beside);
-        match compile(app, &post, &octets, &slug, &attic) {
-            Err(why) => report.rejected.push(Told {
-                name: post.name,
-                why,
-            }),
-            Ok((built, date)) => {
-                let back = Back {
-                    post: &post,
-                    slug: &slug,
-                    source: &source,
-                    date,
-                };
-                let fate = shelve(app, back, &built, known, dry).await?;
-                report.shelved.push(Done {
-                    remote: remote(&built),
-                    images: built.images.len(),
-                    links,
-                    lost,
-                    title: built.compiled.title,
-                    fate,
-                    hidden: post.restricted,
-                    moved_from: post.path,
-                    name: post.name,
-                    slug,
-                });
-            }
-        }
-    }
+    let Import {
+        mut report, moves, ..
+    } = import;
     if report.shelved.iter().any(|done| done.links > 0) {
         report.hosts = moves.hosts.into_iter().collect();
     }
     Ok(report)
+}
+
+/// An export on its way to the shelf.
+struct Import<'a> {
+    app: &'a App,
+    attic: Attic,
+    /// Where issues stood elsewhere, and where the files of this export have their pages.
+    moves: Moves,
+    beside: Beside,
+    report: Report,
+}
+
+/// A post that compiles, and the issue that it becomes.
+struct Paged {
+    post: Post,
+    slug: String,
+    source: String,
+    /// Slug and revision, where an earlier import brought it.
+    known: Option<(String, String)>,
+}
+
+impl Import<'_> {
+    /// Compiles each post, and notes where its page is: which of them have one must be known before any of them leads to
+    /// another. `public` says whether the archive shows the issues that are in it.
+    async fn find_pages(
+        &mut self,
+        posts: Vec<Post>,
+        public: &HashMap<String, bool>,
+    ) -> anyhow::Result<Vec<Paged>> {
+        let app = self.app;
+        let mut pages = HashMap::new();
+        let mut taken = HashSet::new();
+        let mut paged = Vec::new();
+        for post in posts {
+            let source = format!("{}:{}", name_of(self.report.origin), post.name);
+            let known = app.store.back_issue(&source).await?;
+            let slug = match &known {
+                Some((slug, _)) => slug.clone(),
+                None => free_slug(app, &post, &taken).await?,
+            };
+            let texts = relinked(&post, &Moves::default(), &self.beside);
+            match compile(app, &post, &texts.octets, &slug, &self.attic) {
+                Err(why) => self.reject(post.name, why),
+                Ok((built, _)) => {
+                    taken.insert(slug.clone());
+                    let usual = wish(app, &built, &app.config.publication.list, false).visibility;
+                    let opened = public.get(&slug).is_none_or(|&public| public);
+                    let public = usual == Visibility::Public && !post.restricted && opened;
+                    let page = public.then(|| page_of(app, &slug));
+                    if let Some(path) = &post.path {
+                        match page.clone() {
+                            Some(page) => self.moves.pages.insert(path.clone(), page),
+                            None => self.moves.pages.remove(path),
+                        };
+                    }
+                    pages.insert(post.name.clone(), page);
+                    paged.push(Paged {
+                        post,
+                        slug,
+                        source,
+                        known,
+                    });
+                }
+            }
+        }
+        for (name, page) in &mut self.beside.0 {
+            *page = pages.remove(name).flatten();
+        }
+        Ok(paged)
+    }
+
+    /// Compiles a post with its links as they are to be, and puts it on the shelf; a `dry` run only says what would
+    /// become of it.
+    async fn put(&mut self, paged: Paged, dry: bool) -> anyhow::Result<()> {
+        let Paged {
+            post,
+            slug,
+            source,
+            known,
+        } = paged;
+        let Texts {
+            octets,
+            links,
+            lost,
+        } = relinked(&post, &self.moves, &self.beside);
+        let (built, date) = match compile(self.app, &post, &octets, &slug, &self.attic) {
+            Ok(compiled) => compiled,
+            Err(why) => {
+                self.reject(post.name, why);
+                return Ok(());
+            }
+        };
+        let back = Back {
+            post: &post,
+            slug: &slug,
+            source: &source,
+            date,
+        };
+        let fate = shelve(self.app, back, &built, known, dry).await?;
+        self.report.shelved.push(Done {
+            remote: remote(&built),
+            images: built.images.len(),
+            links,
+            lost,
+            title: built.compiled.title,
+            fate,
+            hidden: post.restricted,
+            moved_from: post.path,
+            name: post.name,
+            slug,
+        });
+        Ok(())
+    }
+
+    fn reject(&mut self, name: String, why: String) {
+        self.report.rejected.push(Told { name, why });
+    }
 }
 
 /// The text of a post with other links.

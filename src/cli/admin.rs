@@ -2,16 +2,19 @@
 
 mod secret;
 
+use std::io::{IsTerminal, stdout};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
+use rustix::termios::tcgetwinsize;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
+use crate::access::picture::{Picture, picture};
 use crate::access::{self, password, totp};
 use crate::app::App;
-use crate::cli::output::{print, print_json};
+use crate::cli::output::{print, print_file, print_json};
 use crate::cli::{Cli, Exit, audit};
 
 #[derive(Debug, Subcommand)]
@@ -30,6 +33,8 @@ pub enum Command {
 }
 
 /// Turns the second factor on: codes of an authenticator app beside the password.
+///
+/// A terminal shows the picture that such an app reads, beside the secret to be typed.
 #[derive(Debug, Args)]
 pub struct Totp {
     /// Turns it off.
@@ -106,15 +111,29 @@ async fn turn_on(app: &App) -> anyhow::Result<()> {
         "the second factor stands beside a password; set one first: `pressrun admin password`"
     );
     let offer = totp::offer(app)?;
-    print(&format!(
-        "secret  {}\naddress {}\n",
-        offer.secret(),
-        offer.url()?
-    ))?;
+    let url = offer.url()?;
+    print(&format!("secret  {}\naddress {url}\n", offer.secret()))?;
+    draw(&url)?;
     let code = secret::ask("Add it to your app, and type the code it shows: ").await?;
     if !offer.accept(app, code.expose_secret()).await? {
         bail!("that is not the code of this moment; nothing was changed (is the clock right?)");
     }
     audit::note(app, "turned the second factor on", "").await?;
     print("the second factor is on: each login by password asks for a code\n")
+}
+
+/// The address as a picture, where a terminal has room for it.
+fn draw(url: &str) -> anyhow::Result<()> {
+    if !stdout().is_terminal() {
+        return Ok(());
+    }
+    let Picture { lines, width } = picture(url)?;
+    match tcgetwinsize(stdout()) {
+        // A terminal that does not know its width says 0.
+        Ok(size) if (1..width).contains(&usize::from(size.ws_col)) => print(&format!(
+            "a picture of it takes {width} columns; make the terminal wider, and ask again\n"
+        )),
+        // The colours of the picture are ours.
+        _ => print_file(&lines),
+    }
 }

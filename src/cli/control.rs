@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::deliver::setup;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
+use crate::notice::failing::failing;
 use crate::run::guards::{self, Guard, Question};
 use crate::run::why::{self, Why};
 use crate::run::{self, commands};
@@ -34,7 +35,8 @@ pub struct Pause {
 pub struct Reschedule {
     /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
-    /// When it starts instead: `2026-02-20 07:00`, in the publication's zone or one that is named.
+    /// When it starts instead: "2026-02-20 07:00", "friday 07:00" or "tomorrow 7am", in the publication's zone or
+    /// one that is named.
     #[arg(long, value_name = "TIME")]
     at: String,
     /// Answers a guard: `hour` or `promo-date`. May be said several times.
@@ -274,6 +276,9 @@ impl Status {
         }
         for amiss in setup::amiss(&app.store, &app.config).await? {
             println!("{}", plain(&amiss));
+        }
+        if let Some(failing) = failing(&app.store, &app.config).await? {
+            println!("{}", plain(&failing.sentence));
         }
         for row in &rows {
             let StatusRow { run, counts, .. } = row;

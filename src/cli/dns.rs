@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit};
-use crate::config::{Config, RelayKind};
+use crate::config::{Config, Relay, RelayKind};
 use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::dkim::publish::{Sender, records, zone};
 use crate::keyfile;
+use crate::run::again::signed;
+use crate::store::Store;
 
 /// Prints every DNS record to publish, ready to paste into a zone file.
 #[derive(Debug, Args)]
@@ -27,25 +30,24 @@ pub struct Dns {
 }
 
 /// Runs `pressrun dns`.
-pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
+pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let path = std::path::absolute(&cli.config)?;
     let config = Config::load(&path)?;
     let from = &config.from.address;
     let (name, relay) = config.first_relay().context("send.relay names no relay")?;
-    let signs = relay.is_signed();
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;
     let signers = signing::signers(&config, base, relay)?;
-    let unused = match signs {
-        true => unused_keys(&config, base),
+    let unnamed = match relay.is_signed() {
+        true => unnamed_keys(&config, base),
         false => Vec::new(),
     };
-    let dkim: Vec<_> = signers
-        .iter()
-        .chain(unused.iter().map(|(_, signer)| signer))
-        .map(|signer| (signer.record_name(), signer.record()))
-        .collect();
+    let signed = signed_before(&config, base).await;
+    let (old, unused): (Vec<_>, Vec<_>) = unnamed
+        .into_iter()
+        .partition(|(_, signer)| signed.iter().any(|known| signer.is_known_by(known)));
+    let record = |signer: &Signer| (signer.record_name(), signer.record());
     let site = host_of("publication.url", &config.publication.url)?;
     let own = seen(&site);
     let relay_host = match (relay.kind, &relay.ehlo) {
@@ -64,36 +66,22 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         (None, Host::Domain(host)) => Some(host.as_str()),
         (None, _) => Some(from.domain()),
     };
+    let bounce_domain = config.send.bounce_domain.as_deref();
     let records = records(&Sender {
         from,
-        bounce_domain: config
-            .send
-            .bounce_domain
-            .as_deref()
-            .unwrap_or_else(|| from.domain()),
+        bounce_domain: bounce_domain.unwrap_or_else(|| from.domain()),
         relay: relay.kind,
         relay_host: &relay_host,
         mail_host,
         reports: config.from.reply_to.as_ref().unwrap_or(from),
-        dkim,
+        dkim: signers.iter().map(record).collect(),
+        next: unused.iter().map(|(_, signer)| record(signer)).collect(),
     });
     if dns.json {
         print_json(&records)?;
         return Ok(Exit::Done);
     }
-    if !signs {
-        println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
-    } else if signers.is_empty() && unused.is_empty() {
-        println!(
-            "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
-        );
-    }
-    for (file, signer) in &unused {
-        println!(
-            "; DKIM: nothing is signed with `{file}` yet; once {} is published, name it in [dkim].\n",
-            signer.record_name()
-        );
-    }
+    say_of_keys(name, relay, signers.is_empty(), &unused, &old);
     print!("{}", zone(&records));
     if mail_host.is_none() {
         println!(
@@ -109,21 +97,56 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
              ; {relay_host} is taken; say another one if it leaves by a relay behind it.\n"
         );
     }
-    match own {
-        Some(_) => println!(
+    say_of_site(&site, own.is_some());
+    Ok(Exit::Done)
+}
+
+/// Who signs, as a comment of the zone, above the records; and which keys are for later, and which have signed before.
+fn say_of_keys(
+    name: &str,
+    relay: &Relay,
+    none_signs: bool,
+    unused: &[(String, Signer)],
+    old: &[(String, Signer)],
+) {
+    if !relay.is_signed() {
+        println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
+    } else if none_signs && unused.is_empty() {
+        println!(
+            "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
+        );
+    }
+    for (file, signer) in unused {
+        println!(
+            "; DKIM: nothing is signed with `{file}` yet; once {} is published, name it in [dkim].\n",
+            signer.record_name()
+        );
+    }
+    for (file, signer) in old {
+        println!(
+            "; DKIM: `{file}` has signed mail before, and signs none now. {}, if it is\n\
+             ; published still, stays so for a week after its last mail; then it is published with nothing behind `p=`.\n",
+            signer.record_name()
+        );
+    }
+}
+
+/// What the public site needs, which no record here is for.
+fn say_of_site(site: &Host, is_seen: bool) {
+    match is_seen {
+        true => println!(
             "; The public site, {site}, needs an A and an AAAA record with the addresses of its server."
         ),
-        None => println!(
+        false => println!(
             "; The public site, {site}, is seen by this machine alone; `publication.url` names the one that readers\n\
              ; reach, which needs an A and an AAAA record."
         ),
     }
-    Ok(Exit::Done)
 }
 
-/// Keys that `pressrun keys dkim` has left beside the configuration, which does not name them yet: their records come
-/// first, and the signatures after.
-fn unused_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
+/// Keys beside the configuration, which does not name them: `pressrun keys dkim` has left them there for later, or they
+/// are kept for what they have signed.
+fn unnamed_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
     let dkim = &config.dkim;
     let domain = dkim.domain.as_deref();
     let domain = domain.unwrap_or_else(|| config.from.address.domain());
@@ -144,6 +167,15 @@ fn unused_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
         .collect();
     unused.sort_by(|one, other| one.0.cmp(&other.0));
     unused
+}
+
+/// By what each key is known that has ever signed mail from this database; none where that cannot be asked.
+async fn signed_before(config: &Config, base: &Path) -> Vec<String> {
+    let url = config.database.url.expose_secret();
+    let Ok(Some(store)) = Store::open_to_read(url, base).await else {
+        return Vec::new();
+    };
+    signed::keys(&store).await.unwrap_or_default()
 }
 
 /// The host as others see it; none when it is this machine by a name that only it knows.

@@ -35,6 +35,18 @@ const GITIGNORE: &str = "# Keys, passwords and readers stay out of git; what you
 !/emails/
 ";
 
+/// Of a folder that holds something else as well: the names of what is made here, for the rest is not ours to keep out.
+const OURS: &str =
+    "# Keys, passwords and readers of pressrun; an export or a backup of them is to lie elsewhere.
+/pressrun.toml
+/keyring.toml*
+/pressrun.db*
+/state/
+";
+
+/// What lies in a folder of ours alone.
+const MADE: [&str; 4] = ["pressrun.toml", "keyring.toml", "emails", "state"];
+
 #[derive(Debug, Args)]
 pub struct Init {
     /// The folder; it is made if it is not there.
@@ -69,6 +81,7 @@ pub(super) async fn run(init: &Init) -> anyhow::Result<Exit> {
     }
     let dir = init.dir.display();
     fs::create_dir_all(&init.dir).with_context(|| format!("folder `{dir}` cannot be made"))?;
+    let shared = is_shared(&init.dir)?;
     let mut left = Vec::new();
     let mut made = Vec::new();
     let mut note = |name: &'static str, what: &str, fresh: bool| match fresh {
@@ -90,17 +103,34 @@ pub(super) async fn run(init: &Init) -> anyhow::Result<Exit> {
     let fresh = !emails.exists();
     Publication::write_defaults(&emails)?;
     note("emails", "themes, system mails and issues", fresh);
-    let ignored = write_new(&init.dir.join(".gitignore"), GITIGNORE)?;
-    note(
-        ".gitignore",
-        "keeps keys, passwords and readers out of git, and lets `emails` in",
-        ignored,
-    );
+    let gitignore = init.dir.join(".gitignore");
+    let (text, keeps) = match shared {
+        false => (
+            GITIGNORE,
+            "keeps keys, passwords and readers out of git, and lets `emails` in",
+        ),
+        true => (
+            OURS,
+            "keeps keys, passwords and readers out of git, by the names of what is made here",
+        ),
+    };
+    let ignored = write_new(&gitignore, text)?;
+    note(".gitignore", keeps, ignored);
+    let wanted = match ignored {
+        true => Vec::new(),
+        false => lets_in(&gitignore)?,
+    };
     if !made.is_empty() {
         print(&format!("made in `{dir}`:\n{}", pairs(&made)))?;
     }
     if !left.is_empty() {
         print(&format!("left alone in `{dir}`:\n{}", pairs(&left)))?;
+    }
+    if !wanted.is_empty() {
+        print(&format!(
+            "`.gitignore` lets keys, passwords and readers into git; write into it:\n  {}\n",
+            wanted.join("\n  ")
+        ))?;
     }
     // A configuration that was there may say anything else.
     if configured {
@@ -128,6 +158,32 @@ async fn refuse_lost(dir: &Path) -> anyhow::Result<()> {
         dir.join("keyring.toml").display()
     );
     Ok(())
+}
+
+/// Whether anything lies in the folder that is not made here.
+fn is_shared(dir: &Path) -> anyhow::Result<bool> {
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.starts_with(".git") || name.starts_with("pressrun.db");
+        if !ours && !MADE.contains(&&*name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The lines of [`OURS`] that a `.gitignore` lacks which does not keep everything out.
+fn lets_in(path: &Path) -> anyhow::Result<Vec<&'static str>> {
+    let text = fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let text = String::from_utf8_lossy(&text);
+    let has = |wanted: &str| {
+        let bare = |line: &str| line.trim_matches(['/', '*']).to_owned();
+        let mut lines = text.lines().map(str::trim);
+        lines.any(|line| matches!(line, "*" | "/*") || bare(line) == bare(wanted))
+    };
+    let ours = OURS.lines().filter(|line| !line.starts_with('#'));
+    Ok(ours.filter(|line| !has(line)).collect())
 }
 
 /// Writes a file that is not there yet; false when it is.

@@ -3,6 +3,7 @@
 //! Promises: nothing is begun before the issue is fit to be sent, every guard is answered, and a person
 //! has said yes.
 
+mod approval;
 pub(crate) mod ask;
 pub(crate) mod foreground;
 mod replace;
@@ -17,12 +18,12 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::send::ask::Deed;
-use crate::cli::send::foreground::send_and_follow;
+use crate::cli::send::foreground::{note_if_nobody_sends, send_and_follow};
 use crate::cli::signal::Stop;
 use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
-use crate::deliver::{self, charge, setup, state};
+use crate::deliver::{setup, state};
 use crate::diagnostic::Diagnostic;
 use crate::issue::given::Titles;
 use crate::lists;
@@ -71,8 +72,9 @@ pub struct Send {
     /// several times.
     #[arg(long, value_name = "GUARD", value_parser = Guard::parse)]
     accept: Vec<Guard>,
-    /// Starts then, such as "2026-02-20 07:00 Europe/Berlin" or "07:00"; without a zone in that of the
-    /// publication. The content is fixed now, the readers are those of that moment. Needs `pressrun serve`.
+    /// Starts then, such as "2026-02-20 07:00 Europe/Berlin", "friday 07:00", "tomorrow 7am" or "07:00"; without
+    /// a zone in that of the publication. The content is fixed now, the readers are those of that moment. Needs
+    /// `pressrun serve`.
     #[arg(long, value_name = "TIME", help_heading = "When and how fast")]
     at: Option<String>,
     /// Each reader gets it at this hour by their own clock (`send.timezone_field`), on the day of `--at` or
@@ -214,7 +216,7 @@ impl Send {
         let built = self
             .under_the_winner(app, built, &titles, &mut planned)
             .await?;
-        self.say_what(&slug, list, &planned)?;
+        self.say_what(app, &built, other.as_ref(), &planned)?;
         let mut promos = self.preflight(app, &built, list, &planned).await?;
         if let Some(other) = &other {
             eprintln!(
@@ -229,8 +231,9 @@ impl Send {
         if let Some(exit) = self.answer(Deed::SEND, &slug, &questions)? {
             return Ok(exit);
         }
-        self.confirm(&slug, list, &planned)?;
+        self.confirm(app, &built, other.as_ref(), &planned)?;
         let mut planned = planned.from(app.clock.now(), &wishes);
+        planned.look_again(app, &slug, &revision, found.id).await?;
         planned.plan.relay.clone_from(&self.relay);
         // From here on Ctrl-C takes the run back, where it has time for that.
         let stop = signal::stop();
@@ -446,18 +449,6 @@ impl Send {
             ),
         }
     }
-}
-
-/// Who leaves the sending, of `run` or of anything, to others is told where there are none.
-async fn note_if_nobody_sends(app: &App, run: Option<&Run>) -> anyhow::Result<()> {
-    if !deliver::is_sending(app).await? {
-        eprintln!("note: no process sends now");
-    } else if let Some(run) = run
-        && !charge::has_in_charge(app, run).await?
-    {
-        eprintln!("note: the `send` at work is another run's, and no `pressrun serve` is there");
-    }
-    Ok(())
 }
 
 /// The lints for an issue that starts then: told, errors refused, ended offers given back.

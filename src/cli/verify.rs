@@ -73,15 +73,23 @@ async fn none_or_another(app: &App, json: bool) -> anyhow::Result<Option<Exit>> 
 
 async fn one(app: &App, issue: &str, json: bool) -> anyhow::Result<bool> {
     let ground = ground::look(app).await?;
-    if !ground.faults.is_empty() {
-        tell(&[Verified::of_all(ground.faults)], json)?;
+    let (sound, holds) = (ground.faults.is_empty(), ground.holds);
+    let ground = Verified::of_all(ground.faults);
+    if !holds {
+        tell(&[ground], json)?;
         return Ok(false);
     }
     let found = run::find(app, issue).await?;
     let verified = verify::one(app, &found).await?;
-    if json {
+    let balanced = sound && verified.balanced;
+    if json && sound {
         print_json(&verified)?;
-        return Ok(verified.balanced);
+        return Ok(balanced);
+    } else if json {
+        print_json(&[ground, verified])?;
+        return Ok(balanced);
+    } else if !sound {
+        tell(&[ground], json)?;
     }
     let mut text = head(&verified);
     text += &format!("  recipients    {:>9}\n", verified.recipients);
@@ -93,7 +101,7 @@ async fn one(app: &App, issue: &str, json: bool) -> anyhow::Result<bool> {
         false => "  does not balance:\n",
     };
     print(&format!("{text}{}", remarks(&verified)))?;
-    Ok(verified.balanced)
+    Ok(balanced)
 }
 
 async fn all(app: &App, json: bool) -> anyhow::Result<bool> {

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::deliver::setup;
+use crate::notice::failing::failing;
 use crate::run::{self, why};
 use crate::terminal::plain;
 
@@ -35,11 +36,16 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
         Some(_) => Vec::new(),
         None => setup::amiss(&app.store, &app.config).await?,
     };
+    let failing = match arguments.issue {
+        Some(_) => None,
+        None => failing(&app.store, &app.config).await?,
+    };
     if arguments.json {
         let doubt = doubt.iter().map(serde_json::to_value);
         let each = doubt.chain(found.iter().map(serde_json::to_value));
         let senders = |sentence| Ok(json!({ "cause": "senders", "sentence": sentence }));
         let each = each.chain(amiss.iter().map(senders));
+        let each = each.chain(failing.iter().map(serde_json::to_value));
         print_json(&each.collect::<Result<Vec<_>, _>>()?)?;
         return Ok(Exit::Done);
     }
@@ -55,6 +61,10 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
     }
     for one in &amiss {
         text.push_str(&plain(one));
+        text.push('\n');
+    }
+    if let Some(failing) = &failing {
+        text.push_str(&plain(&failing.sentence));
         text.push('\n');
     }
     print(&text)?;

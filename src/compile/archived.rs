@@ -48,7 +48,8 @@ impl Compiled {
             view: VIEW,
             subscribe: HERS,
         };
-        without_reader(&self.for_anyone(corrected, doors), ways)
+        let text = self.text.fill(|_| String::new());
+        without_reader(&self.for_anyone(corrected, doors), &text, ways)
     }
 
     /// What an inbox shows beside the subject, for anyone.

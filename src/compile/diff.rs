@@ -110,7 +110,7 @@ fn count(text: &str) -> usize {
 }
 
 /// A template as words: fields by name and default, links by their targets.
-fn words(compiled: &Compiled, template: &Template) -> String {
+pub fn words(compiled: &Compiled, template: &Template) -> String {
     template.fill_for(EVERY, |slot| match slot {
         Slot::Field { name, default, .. } if default.is_empty() => format!("[[{name}]]"),
         Slot::Field { name, default, .. } => format!("[[{name}|{default}]]"),

@@ -2,10 +2,15 @@
 //! the ways to leave and to choose, with the words around them.
 //!
 //! Promises: no link of hers is left, and no sentence that says why she gets the mail, where it stands with one in a
-//! paragraph or in a line; where the last of them stood, ways that are anyone's stand; nothing is cut apart.
-//! Leaves the links to `archived`.
+//! paragraph or in a line of the theme's; of what the author wrote, no more than the sentence of such a link is taken.
+//! Where the last of them stood, ways that are anyone's stand; nothing is cut apart. Leaves the links to `archived`, and
+//! the author's words to `sentence`.
 
 use std::ops::Range;
+
+use crate::compile::impersonal::sentence::Written;
+
+mod sentence;
 
 /// Stands in a page for the link to a reader's copy in the browser.
 pub(super) const VIEW: &str = "about:pressrun-copy";
@@ -60,21 +65,33 @@ struct Element {
     door: Option<Door>,
 }
 
+impl Element {
+    /// Whether a range holds one end of it and not the other.
+    fn is_cut_by(&self, range: &Range<usize>) -> bool {
+        let Range { start, end } = self.whole;
+        let apart = end <= range.start || start >= range.end;
+        let within = start >= range.start && end <= range.end;
+        let around = self.inside.start <= range.start && range.end <= self.inside.end;
+        !(apart || within || around)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     View,
     Hers,
 }
 
-/// The page without its reader.
-pub(super) fn without_reader(page: &str, ways: &Ways<'_>) -> String {
+/// The page without its reader; `text` is the text part of the same issue.
+pub(super) fn without_reader(page: &str, text: &str, ways: &Ways<'_>) -> String {
     let elements = elements(page);
+    let written = Written::of(text);
     let mut cuts: Vec<(Range<usize>, bool)> = Vec::new();
     for (place, element) in elements.iter().enumerate() {
         let Some(door) = element.door else {
             continue;
         };
-        let cut = around(page, &elements, place, door);
+        let cut = around(page, &elements, &written, place, door);
         cuts.push((cut, door == Door::Hers));
     }
     // What lies within another goes with it.
@@ -98,7 +115,10 @@ pub(super) fn without_reader(page: &str, ways: &Ways<'_>) -> String {
     for (place, (cut, _)) in cuts.iter().enumerate() {
         out.push_str(&page[from..cut.start]);
         if Some(place) == last {
-            out.push_str(&written(&page[cut.clone()], ways));
+            if !out.ends_with(|c: char| c == '>' || c.is_whitespace()) {
+                out.push(' ');
+            }
+            out.push_str(&ways_instead(&page[cut.clone()], ways));
         }
         from = cut.end;
     }
@@ -108,7 +128,7 @@ pub(super) fn without_reader(page: &str, ways: &Ways<'_>) -> String {
 }
 
 /// The ways that are anyone's, looking like the links that stood in `cut`.
-fn written(cut: &str, ways: &Ways<'_>) -> String {
+fn ways_instead(cut: &str, ways: &Ways<'_>) -> String {
     let style = cut.find(HERS).and_then(|at| {
         let tag = &cut[cut[..at].rfind('<')?..];
         let tag = &tag[..tag.find('>')?];
@@ -122,14 +142,26 @@ fn written(cut: &str, ways: &Ways<'_>) -> String {
     )
 }
 
-/// What goes with a link: the text it stands in, or its line, or itself alone.
-fn around(page: &str, elements: &[Element], place: usize, door: Door) -> Range<usize> {
+/// What goes with a link: the text it stands in, or its sentence where the author wrote that, or its line, or itself
+/// alone.
+fn around(
+    page: &str,
+    elements: &[Element],
+    written: &Written,
+    place: usize,
+    door: Door,
+) -> Range<usize> {
     let link = &elements[place];
     let mut holder = link.parent;
     while let Some(at) = holder {
         let name = elements[at].name.as_str();
         if TEXTS.contains(&name) {
-            return elements[at].inside.clone();
+            let inside = elements[at].inside.clone();
+            if !written.holds(&page[inside.clone()]) {
+                return inside;
+            }
+            let sentence = sentence::around(page, &inside, &link.whole);
+            return unbroken(elements, sentence);
         }
         if BOXES.contains(&name) {
             break;
@@ -171,13 +203,15 @@ fn is_block(name: &str) -> bool {
 
 /// Whether no element begins in `range` and ends outside, or the other way round.
 fn is_whole(elements: &[Element], range: &Range<usize>) -> bool {
-    elements.iter().all(|element| {
-        let Range { start, end } = element.whole;
-        let apart = end <= range.start || start >= range.end;
-        let within = start >= range.start && end <= range.end;
-        let around = element.inside.start <= range.start && range.end <= element.inside.end;
-        apart || within || around
-    })
+    elements.iter().all(|element| !element.is_cut_by(range))
+}
+
+/// `range` with the whole of every element that begins in it and ends outside, or the other way round.
+fn unbroken(elements: &[Element], mut range: Range<usize>) -> Range<usize> {
+    while let Some(element) = elements.iter().find(|element| element.is_cut_by(&range)) {
+        range = range.start.min(element.whole.start)..range.end.max(element.whole.end);
+    }
+    range
 }
 
 /// The words of some HTML, without what divides them from others.
@@ -317,7 +351,57 @@ mod tests {
     };
 
     fn open(page: &str) -> String {
-        without_reader(&page.replace("HERS", HERS).replace("VIEW", VIEW), &WAYS)
+        beside(page, "")
+    }
+
+    fn beside(page: &str, text: &str) -> String {
+        without_reader(
+            &page.replace("HERS", HERS).replace("VIEW", VIEW),
+            text,
+            &WAYS,
+        )
+    }
+
+    #[test]
+    fn of_what_the_author_wrote_no_more_than_the_links_sentence_goes() {
+        let text = "We meet on Friday at eight in the\nCaf\u{e9} Example. If you would rather hear less, choose what \
+                    you get\n(...). The room is on the first floor.\n\nYou may leave here (...) & go.\n\n\
+                    Too long? Read it in your browser (...).\n\n\
+                    ------------------------------------------------------------------------\n\
+                    You get this because. Leave: ...";
+        let footer = "<p>You get this because.<br><a href=\"HERS\">Leave</a></p>";
+        let ways = "<p><a href=\"/\">Subscribe</a> &#183; <a href=\"/archive\">All issues</a></p>";
+        for (written, shown) in [
+            (
+                "<p>We meet on Friday at eight in the Caf\u{e9} Example. If you would rather hear <em>less</em>, <a \
+                 href=\"HERS\">choose what you get</a>. The room is on the first floor.</p>",
+                "<p>We meet on Friday at eight in the Caf\u{e9} Example. The room is on the first floor.</p>",
+            ),
+            (
+                "<blockquote><p>You may <a href=\"HERS\">leave here</a> &amp; go.</p></blockquote>",
+                "<blockquote><p></p></blockquote>",
+            ),
+            (
+                "<p>Too long? <a href=\"VIEW\">Read it in your browser</a>.</p>",
+                "<p></p>",
+            ),
+            (
+                "<p>See. <em>The <a href=\"HERS\">room</a>. Is</em> on the first floor.</p>",
+                "<p>See. on the first floor.</p>",
+            ),
+        ] {
+            assert_eq!(
+                beside(&format!("{written}{footer}"), text),
+                format!("{shown}{ways}")
+            );
+        }
+        // Where no footer stands the ways stand in its place.
+        let page = "<p>We meet on Friday at eight in the Caf\u{e9} Example. <a href=\"HERS\">Leave</a>.</p>";
+        assert_eq!(
+            beside(page, text),
+            "<p>We meet on Friday at eight in the Caf\u{e9} Example. <a href=\"/\">Subscribe</a> &#183; \
+             <a href=\"/archive\">All issues</a></p>"
+        );
     }
 
     #[test]

@@ -162,15 +162,20 @@ impl Press<'_> {
     /// Tells a language in which the theme has no words: its mail would be half in another.
     pub(super) fn speak(&mut self) {
         let language = self.language().to_owned();
-        if self.issue.layout.is_some() || self.theme.speaks(&language) {
+        let lacking = self.theme.lacks(&language, &self.site.language);
+        let Some(first) = lacking.first().filter(|_| self.issue.layout.is_none()) else {
             return;
-        }
+        };
         let message = format!(
-            "the theme `{}` says its own words (\u{201c}{}\u{201d} and others) in another language than `{language}`",
-            self.theme.name, self.theme.look.words.unsubscribe
+            "the theme `{}` says its own words (`{first}`{}) in another language than `{language}`",
+            self.theme.name,
+            if lacking.len() > 1 { " and others" } else { "" }
         );
         let warning = Diagnostic::about(Severity::Warning, "theme", &self.issue.file, message);
-        let help = format!("write them into `theme.toml`, under `[words.{language}]`");
+        let help = format!(
+            "write all of these into `theme.toml`, under `[words.{language}]`: {}",
+            lacking.join(", ")
+        );
         self.found.push(warning.help(help));
     }
 

@@ -441,7 +441,9 @@ fn single_spaced(text: &str) -> Cow<'_, str> {
 /// Whether the words of a link are an address as a whole, marks of their look apart.
 pub(crate) fn is_address(words: &str) -> bool {
     let words = words.trim_matches(|c: char| c.is_whitespace() || "*_`<>".contains(c));
-    words.contains("://") && !words.contains(char::is_whitespace)
+    let begins = words.get(..4);
+    let is_www = begins.is_some_and(|begins| begins.eq_ignore_ascii_case("www."));
+    (words.contains("://") || is_www) && !words.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -452,6 +454,8 @@ mod tests {
     fn words_around_an_address_are_no_address() {
         for (words, expected) in [
             ("https://example.com/guide", true),
+            ("www.example.com", true),
+            ("www. is how it begins", false),
             ("*https://example.com/*", true),
             ("the guide to https:// URLs", false),
             ("example.com", false),

@@ -70,11 +70,13 @@ impl Theme {
         }
     }
 
-    /// The theme for a language (BCP 47): its styles face the right way, and it says its words in it, if it knows them.
+    /// The theme for the language (BCP 47) of an issue, or else for its publication's, `home`: its styles face the right
+    /// way, and it says its words in it, those that it knows.
     #[must_use]
-    pub fn for_language(mut self, language: &str) -> Theme {
+    pub fn for_language(mut self, language: Option<&str>, home: &str) -> Theme {
+        let language = language.unwrap_or(home);
         self.rtl = direction(language) == "rtl";
-        if let Some(words) = self.spoken(language)
+        if let Some((words, _)) = self.spoken(language, home)
             && words != self.look.words
         {
             self.look = Arc::new(Look {
@@ -85,32 +87,46 @@ impl Theme {
         self
     }
 
-    /// Whether it has its own words in this language.
-    pub(super) fn speaks(&self, language: &str) -> bool {
-        self.spoken(language).is_some()
+    /// Which of its own words it does not know in this language, by their keys.
+    pub(super) fn lacks(&self, language: &str, home: &str) -> Vec<&'static str> {
+        match self.spoken(language, home) {
+            Some((_, lacking)) => lacking,
+            None => Words::keys(),
+        }
     }
 
-    /// Its words in a language: `[words]` in their own one, else those that every theme has, with what `[words.xx]`
-    /// says otherwise.
-    fn spoken(&self, language: &str) -> Option<Words> {
+    /// Its words in a language, and which of them are none of it: `[words]` in their own one, else those that every theme
+    /// has, with what `[words.xx]` says otherwise. Where `[words]` names no language, what its author has written there
+    /// instead of the English that comes along is in the publication's.
+    fn spoken(&self, language: &str, home: &str) -> Option<(Words, Vec<&'static str>)> {
         let look = &self.look;
         let primary = words::primary(language);
         let own = match look.language.as_str() {
             "" => words::ENGLISH.to_owned(),
             own => words::primary(own),
         };
+        let mut said = BTreeMap::new();
+        if look.language.is_empty() && words::primary(home) == primary {
+            said = look.words.unlike(words::shipped());
+        }
         let changed = look.translated.get(&language.to_ascii_lowercase());
         let changed = changed.or_else(|| look.translated.get(&primary));
+        said.extend(
+            changed
+                .into_iter()
+                .flatten()
+                .map(|(key, text)| (*key, text.clone())),
+        );
         let base = match own == primary {
             true => Some(&look.words),
             false => words::of(&primary),
         };
-        match (base, changed) {
-            (Some(base), Some(changed)) => Some(base.with(changed)),
-            (Some(base), None) => Some(base.clone()),
-            (None, Some(changed)) => Words::are_all_in(changed).then(|| look.words.with(changed)),
-            (None, None) => None,
+        if let Some(base) = base {
+            return Some((base.with(&said), Vec::new()));
         }
+        let mut lacking = Words::keys();
+        lacking.retain(|key| !said.contains_key(key));
+        (!said.is_empty()).then(|| (look.words.with(&said), lacking))
     }
 
     /// The side on which lines begin.

@@ -68,7 +68,7 @@ impl Settings {
         let mut problems = Problems::default();
         settings.read_file(text, &mut problems);
         let mut variables: Vec<_> = environment
-            .filter(|(name, _)| spelling::is_setting(name))
+            .filter(|(name, value)| spelling::is_setting(name, value))
             .collect();
         variables.sort();
         for (variable, value) in variables {

@@ -1,7 +1,8 @@
 //! Variables of the environment that begin as settings do and are none: what was meant by them.
 //!
-//! Promises: none is passed over in silence. One that is spelled nearly as a setting is an error with the right
-//! spelling; any other is told by [`unknown`]. Leaves what a setting's value says to `load`.
+//! Promises: one whose underscores alone are wrong is an error with the right spelling. Any other is told by [`unknown`],
+//! with what it may be meant for, but those by which a container platform tells of the services beside this one: whoever
+//! runs it can take none of these away. Leaves what a setting's value says to `load`.
 
 use super::load::PREFIX;
 use super::schema::{Key, Schema, nearest};
@@ -44,30 +45,57 @@ pub(super) fn underscored(name: &str) -> Option<String> {
     meant(name).filter(|meant| single(meant) == single(name) && meant != name)
 }
 
-/// Whether `name` is to be a setting, or would be if it were spelled rightly: those of others and those that nobody
-/// reads are not.
-pub(super) fn is_setting(name: &str) -> bool {
+/// Whether `name`, which says `value`, is to be a setting, or would be if its underscores were right: those of others and
+/// those that nobody reads are not.
+pub(super) fn is_setting(name: &str, value: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;
     };
-    rest.contains(DIVIDES) || !is_known(rest) && meant(name).is_some()
+    let single = || !is_known(rest) && underscored(name).is_some() && !is_link(rest, value);
+    rest.contains(DIVIDES) || single()
 }
 
 /// What is to be said of variables that begin as settings do and that nobody reads, one text for each.
-pub fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
-    let nobodys = |name: &String| {
-        let rest = name.strip_prefix(PREFIX);
-        rest.is_some_and(|rest| !is_known(rest)) && !is_setting(name)
+pub fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let nobodys = |(name, value): (String, String)| {
+        let rest = name.strip_prefix(PREFIX)?;
+        let known = is_known(rest) || is_of_a_service(rest) || is_link(rest, &value);
+        (!known && !is_setting(&name, &value)).then_some(name)
     };
-    let mut found: Vec<String> = names.filter(nobodys).collect();
+    let mut found: Vec<String> = variables.filter_map(nobodys).collect();
     found.sort();
-    let told = found.iter().map(|name| {
-        format!(
+    let told = found.iter().map(|name| match meant(name) {
+        Some(meant) => format!(
+            "environment variable `{name}` is no setting and is passed over; did you mean `{meant}`?"
+        ),
+        None => format!(
             "environment variable `{name}` is no setting and is passed over; one is written \
              `{PREFIX}<SECTION>{DIVIDES}<KEY>`, and `pressrun config reference` lists every key"
-        )
+        ),
     });
     told.collect()
+}
+
+/// Whether Kubernetes, or Docker before it, says so of a service beside this one, such as `DB_SERVICE_HOST`,
+/// `DB_SERVICE_PORT_SQL` or `DB_PORT_5432_TCP_ADDR`.
+fn is_of_a_service(rest: &str) -> bool {
+    let of_port = |(_, behind): (&str, &str)| {
+        let mut parts = behind.split('_');
+        let number = parts.next().unwrap_or_default();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && matches!(parts.next(), Some("TCP" | "UDP" | "SCTP"))
+    };
+    rest.ends_with("_SERVICE_HOST")
+        || rest.ends_with("_SERVICE_PORT")
+        || rest.contains("_SERVICE_PORT_")
+        || rest.rsplit_once("_PORT_").is_some_and(of_port)
+        || rest.split_once("_PORT_").is_some_and(of_port)
+}
+
+/// Whether it tells of where a service beside this one is, such as `tcp://10.0.0.1:5432` in `DB_PORT`: a port that is set
+/// is a number.
+fn is_link(rest: &str, value: &str) -> bool {
+    rest.ends_with("_PORT") && value.contains("://")
 }
 
 fn is_known(rest: &str) -> bool {
@@ -152,7 +180,7 @@ mod tests {
         ] {
             let (written, right) = (format!("PRESSRUN_{written}"), format!("PRESSRUN_{right}"));
             assert_eq!(underscored(&written), Some(right.clone()), "{written}");
-            assert!(is_setting(&written), "{written}");
+            assert!(is_setting(&written, "x"), "{written}");
             assert_eq!(underscored(&right), None);
         }
         for (written, right) in [
@@ -162,7 +190,37 @@ mod tests {
             let written = format!("PRESSRUN_{written}");
             assert_eq!(meant(&written), Some(format!("PRESSRUN_{right}")));
             assert_eq!(underscored(&written), None, "{written}");
+            // A guess is no reason to stop.
+            assert!(!is_setting(&written, "x"), "{written}");
+            let told = unknown([(written.clone(), "x".to_owned())].into_iter());
+            let right = format!("is passed over; did you mean `PRESSRUN_{right}`?");
+            assert!(
+                matches!(told.as_slice(), [told] if told.ends_with(&right)),
+                "{told:?}"
+            );
         }
+    }
+
+    #[test]
+    fn what_a_platform_tells_of_services_beside_this_one_is_no_setting_and_no_news() {
+        for service in ["DB", "DATABASE", "RELAY", "SEND", "MX", "RELAY_MAIN"] {
+            for (end, value) in [
+                ("SERVICE_HOST", "10.0.0.1"),
+                ("SERVICE_PORT", "5432"),
+                ("SERVICE_PORT_SQL", "5432"),
+                ("PORT", "tcp://10.0.0.1:5432"),
+                ("PORT_5432_TCP", "tcp://10.0.0.1:5432"),
+                ("PORT_5432_TCP_PROTO", "tcp"),
+                ("PORT_5432_TCP_PORT", "5432"),
+                ("PORT_5432_TCP_ADDR", "10.0.0.1"),
+            ] {
+                let name = format!("PRESSRUN_{service}_{end}");
+                assert!(!is_setting(&name, value), "{name}");
+                let told = unknown([(name, value.to_owned())].into_iter());
+                assert_eq!(told, [""; 0]);
+            }
+        }
+        assert!(is_setting("PRESSRUN_MX_PORT", "2525"));
     }
 
     #[test]
@@ -176,7 +234,11 @@ mod tests {
             "PRESSRUN_HTTP__PUBLIC",
             "PRESSRUN_COLOUR_OF_THE_BICYCLE_SHED",
         ];
-        let told = unknown(names.into_iter().map(str::to_owned));
+        let told = unknown(
+            names
+                .into_iter()
+                .map(|name| (name.to_owned(), "x".to_owned())),
+        );
         let [told] = told.as_slice() else {
             panic!("{told:?}")
         };

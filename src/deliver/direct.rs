@@ -260,7 +260,13 @@ impl Direct {
         let state = self.state();
         state.nameserver(now).or_else(|| {
             let all = state.pools.trouble(now)?;
-            Some(self.unreached(&state, now, true).unwrap_or(all))
+            // Where some host once answered, the port is open.
+            let port = match state.reach.alive().next() {
+                None => " (is port 25 closed to the outside?)",
+                Some(_) => "",
+            };
+            let none = format!("no mail gets through to any domain that it is for{port}");
+            Some(self.unreached(&state, now, Some(&none)).unwrap_or(all))
         })
     }
 
@@ -271,7 +277,7 @@ impl Direct {
         let state = self.state();
         let alone = state.pools.left_alone(now);
         alone.or_else(|| {
-            let unreached = self.unreached(&state, now, false)?;
+            let unreached = self.unreached(&state, now, None)?;
             (now.since(unreached.1) >= LASTING).then_some(unreached)
         })
     }
@@ -297,17 +303,21 @@ impl Direct {
         found
     }
 
+    /// `none` is said where no mail at all gets through.
     fn unreached(
         &self,
         state: &State,
         now: Timestamp,
-        amiss: bool,
+        none: Option<&str>,
     ) -> Option<(String, Timestamp, Timestamp)> {
-        let unreached = self.domains(state, now, amiss)?;
-        let why = format!(
-            "mail to all other domains goes out, and none gets through to {}",
-            self.each(&unreached)
-        );
+        let unreached = self.domains(state, now, none.is_some())?;
+        let each = self.each(&unreached);
+        let why = match none {
+            Some(none) => format!("{none}: {each}"),
+            None => {
+                format!("mail to all other domains goes out, and none gets through to {each}")
+            }
+        };
         Some((why, unreached.since, unreached.next))
     }
 

@@ -10,7 +10,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::app::App;
 use crate::clock::{Timestamp, uptime};
 use crate::config::privacy::Tracking;
-use crate::deliver::charge::Charge;
 use crate::deliver::keys::Signing;
 use crate::deliver::stages::Watched;
 use crate::deliver::starter::Clocks;
@@ -18,11 +17,13 @@ use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, guard};
 use crate::id::{DeliveryKey, RunId};
-use crate::run::{self, seal};
+use crate::run::seal;
 use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::relays::RelayState;
 use crate::store::runs::{Frozen, Run};
+
+mod round;
 
 /// A change made by another process (pause, cancel, a new run) is seen within this time.
 const TICK: Duration = Duration::from_millis(200);
@@ -30,10 +31,6 @@ const TICK: Duration = Duration::from_millis(200);
 const FREEZE_STEP: u32 = 4096;
 /// Blocks leased at a time, at most.
 const LEASES: u32 = 4;
-/// Between two looks for runs that somebody cancelled in part.
-const SWEEP: Duration = Duration::from_secs(5);
-/// Between two looks at the database's clock, and at what other senders have told.
-const OTHERS: Duration = Duration::from_secs(1);
 /// The heartbeat of the generation guard.
 const BEAT: Duration = Duration::from_secs(30);
 
@@ -141,131 +138,6 @@ impl Engine {
         {
             tracing::error!("dead senders could not be looked for: {error:#}");
         }
-        Ok(())
-    }
-
-    async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
-        let shared = &self.shared;
-        if memory.heard.is_none_or(|heard| heard.elapsed() >= OTHERS) {
-            self.mind_others(&mut memory.ahead).await?;
-            memory.heard = Some(Instant::now());
-        }
-        self.give_back_finished().await?;
-        match self.journal.bring_in(&shared.app.store).await {
-            Ok(true) => {}
-            // Whoever is at it is soon done.
-            Ok(false) => return Ok(()),
-            Err(error) => {
-                tracing::error!(
-                    "readers who left wait in the journal, and nothing is taken up: {error:#}"
-                );
-                return Ok(());
-            }
-        }
-        if self.is_full(memory) {
-            return Ok(());
-        }
-        if self.charge != Charge::Mails {
-            self.start_due(&mut memory.clocks).await?;
-            self.finish_cancelled(memory).await?;
-        }
-        let mut runs = shared.app.store.active_runs().await?;
-        runs.retain(|run| self.charge.has(run));
-        let before = std::mem::take(&mut memory.runs);
-        memory.runs = runs
-            .into_iter()
-            .map(|run| (run.id(), Arc::new(run)))
-            .collect();
-        // Held and let go on between two looks, it goes on since another time.
-        let anew = |id, run: &Run| {
-            before
-                .get(id)
-                .is_none_or(|known: &Arc<Run>| known.since != run.since)
-        };
-        for (id, run) in &memory.runs {
-            if anew(id, run) {
-                shared.forgive(run);
-            } else if let Some(left) = shared.believed_no_more(run) {
-                shared.app.store.set_doubted(*id, &left).await?;
-            }
-        }
-        let froze = |id, run: &Run| {
-            before
-                .get(id)
-                .is_some_and(|known| known.status != run.status)
-        };
-        for (id, run) in &memory.runs {
-            if anew(id, run) || froze(id, run) {
-                seal::put(&shared.app, run).await?;
-            }
-        }
-        let active = &memory.runs;
-        shared.retain(|id| active.contains_key(&id));
-        // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
-        // none due and none old.
-        let now = shared.app.clock.now();
-        if self.is_doubtful(memory, now).await || self.may_not_sign(memory).await? {
-            return Ok(());
-        }
-        self.beat(memory).await;
-        let mut order: Vec<_> = memory.runs.values().cloned().collect();
-        order.sort_by_key(|run| run.id);
-        let sending = order
-            .iter()
-            .filter(|run| run.status == RunStatus::Sending)
-            .count();
-        let known: Vec<&Run> = order.iter().map(Arc::as_ref).collect();
-        let changed = self.mind_stages(&mut memory.watched, &known).await?;
-        for run in &order {
-            if changed.contains(&run.id()) {
-                continue;
-            }
-            match run.status {
-                RunStatus::Freezing => self.freeze(run).await?,
-                RunStatus::Sending if run.local_at.is_some() => {
-                    // Nobody's own hour has come by a clock that was set forward meanwhile.
-                    let now = now.before(memory.clocks.ahead(run.since));
-                    self.feed(run, sending, now).await?;
-                }
-                RunStatus::Sending | RunStatus::Open => self.feed(run, sending, now).await?,
-                _ => {}
-            }
-        }
-        let trouble = shared.trouble();
-        self.tell_author(&mut memory.telling, &known, trouble.as_ref(), false)
-            .await;
-        self.tell(memory, trouble).await;
-        Ok(())
-    }
-
-    /// Whether the disk with the database is full: nothing is taken up then, and what waits is forgotten, until there is
-    /// room in reserve again.
-    fn is_full(&self, memory: &mut Memory) -> bool {
-        let store = &self.shared.app.store;
-        if store.full_since().is_none() || store.keep_reserve() {
-            if std::mem::take(&mut memory.full) {
-                tracing::info!("the disk with the database has room again");
-            }
-            return false;
-        }
-        memory.full = true;
-        self.shared.retain(|_| false);
-        true
-    }
-
-    /// Takes out what a cancel that was killed left in the queue.
-    async fn finish_cancelled(&self, memory: &mut Memory) -> Result<(), StoreError> {
-        if memory.swept.is_some_and(|swept| swept.elapsed() < SWEEP) {
-            return Ok(());
-        }
-        let app = &self.shared.app;
-        let mut left = 0;
-        for run in app.store.half_cancelled().await? {
-            let now = app.clock.now();
-            left += app.store.cancel_some(run, run::CANCEL_STEP, now).await?;
-        }
-        // What is left is for the next rounds, so that a stop is heard in between.
-        memory.swept = (left == 0).then(Instant::now);
         Ok(())
     }
 

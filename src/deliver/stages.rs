@@ -50,6 +50,21 @@ struct Watch {
     before: Vec<Numbers>,
 }
 
+/// What came of a look at the numbers of a run.
+enum Judged {
+    Inside,
+    /// Which number left which band.
+    Outside(String),
+    /// The sums of all copies left their band, and it is too early to look through the later ones again.
+    Unknown,
+}
+
+impl From<Option<String>> for Judged {
+    fn from(outside: Option<String>) -> Judged {
+        outside.map_or(Judged::Inside, Judged::Outside)
+    }
+}
+
 impl Shared {
     /// Counts the first answer about a recipient.
     pub(super) fn count_answer(&self, run: &Run, row: &Queued, settled: &Settled) {
@@ -141,8 +156,8 @@ impl Engine {
         let limits = self.limits();
         let judge = |since: &Numbers| rollout::complained(since, &limits);
         match self.judged(run, &numbers, &mut watch.rests, judge).await? {
-            Some(why) => self.hold_for(run, &why, &numbers).await,
-            None => Ok(false),
+            Judged::Outside(why) => self.hold_for(run, &why, &numbers).await,
+            Judged::Inside | Judged::Unknown => Ok(false),
         }
     }
 
@@ -155,21 +170,21 @@ impl Engine {
         numbers: &Numbers,
         rests: &mut Option<Instant>,
         judge: impl Fn(&Numbers) -> Option<String>,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Judged, StoreError> {
         let base = base_of(run);
         let since = numbers.since(&base.numbers);
         let found = judge(&since);
         if found.is_none() || base.at == 0 {
-            return Ok(found);
+            return Ok(found.into());
         }
         let began = Instant::now();
         if rests.is_some_and(|until| began < until) {
-            return Ok(None);
+            return Ok(Judged::Unknown);
         }
         let store = &self.shared.app.store;
         let later = store.came_of_later(run.id(), Timestamp(base.at)).await?;
         *rests = Some(Instant::now() + began.elapsed() * 10);
-        Ok(judge(&since.at_most(&later)))
+        Ok(judge(&since.at_most(&later)).into())
     }
 
     /// Holds a run by its numbers.
@@ -222,14 +237,18 @@ impl Engine {
         let now = app.clock.now();
         let (limits, before) = (self.limits(), &watch.before);
         let judge = |since: &Numbers| rollout::outside(since, before, &limits);
-        if let Some(why) = self.judged(run, &numbers, &mut watch.rests, judge).await? {
-            let why = format!(
-                "stage {} of {} ({}): {why}",
-                step + 1,
-                stages.steps.len(),
-                stages.name(step)
-            );
-            return self.hold_for(run, &why, &numbers).await;
+        match self.judged(run, &numbers, &mut watch.rests, judge).await? {
+            Judged::Inside => {}
+            Judged::Unknown => return Ok(false),
+            Judged::Outside(why) => {
+                let why = format!(
+                    "stage {} of {} ({}): {why}",
+                    step + 1,
+                    stages.steps.len(),
+                    stages.name(step)
+                );
+                return self.hold_for(run, &why, &numbers).await;
+            }
         }
         let (Some(open_to), Some(this)) = (run.open_to, stages.steps.get(step)) else {
             return Ok(false);

@@ -1,16 +1,16 @@
 //! Runs whose hour has come.
 //!
 //! Promises: none starts before its hour, whatever is done to the wall clock while this process lives; one
-//! that is too late is held and said why. On PostgreSQL the database's clock must agree, so that one node
-//! with a wrong clock starts nothing.
+//! that is too late is held and said why. On PostgreSQL it must have come by the machine's clock and by the database's, so
+//! that neither, where it is wrong, starts anything alone.
 
 use std::time::Duration;
 
-use crate::clock::{Timestamp, uptime};
+use crate::clock::{MINUTE, Timestamp, uptime};
 use crate::deliver::Engine;
 use crate::id::ListId;
 use crate::run::{doubles, guards, plan};
-use crate::schedule::span;
+use crate::schedule::{shown, span};
 use crate::segment::Sieve;
 use crate::status::RunStatus;
 use crate::store::StoreError;
@@ -22,6 +22,11 @@ const JUMP: i64 = 5_000;
 
 /// A machine that has just come up may set its clock right: that is no doubt about hours to come.
 const COMING_UP: Duration = Duration::from_secs(600);
+
+/// A node whose own clock is behind leaves a run so long to those whose clocks are right.
+const LEFT: Duration = Duration::from_millis(MINUTE.unsigned_abs());
+/// Who begins a run that waits no longer than this, to be taken back, was told the wait: one clock counts it.
+const SHORTLY: Duration = Duration::from_secs(300);
 
 /// The wall clock held against the machine's own count, round after round.
 #[derive(Debug, Default)]
@@ -66,7 +71,8 @@ impl Engine {
         let (now, up) = (app.clock.now(), uptime());
         let due = app.store.runs_to_start(now).await?;
         // Only now: a round that failed before is measured together with the next.
-        let jump = clocks.tick(now, up);
+        let jump = clocks.tick(app.clock.watched(), up);
+        let sure = app.clock.sure();
         for run in due.iter().filter(|run| self.charge.starts(run.id())) {
             let start = Timestamp(run.start_at.unwrap_or(now.0));
             let late = now.since(start);
@@ -77,12 +83,26 @@ impl Engine {
                      let it start",
                     span(jump)
                 )
+            } else if start > sure && start.since(Timestamp(run.created_at)) > SHORTLY {
+                if late <= LEFT {
+                    continue;
+                }
+                let zone = run.zone.as_deref().unwrap_or("UTC");
+                format!(
+                    "by the database's clock it is {} and its hour has come, by that of {} it is {} and its hour has \
+                     not: set the wrong one right (NTP), then let it go on",
+                    shown(now, zone),
+                    self.node,
+                    shown(sure, zone)
+                )
             } else if late > app.config.send.late_start {
                 format!(
                     "its start is {} late, more than `send.late_start` ({}): nobody was there to send",
                     span(late),
                     span(app.config.send.late_start)
                 )
+            } else if self.is_being_copied(run).await? {
+                continue;
             } else if let Some(why) = self.found_otherwise(run).await? {
                 why
             } else {
@@ -102,6 +122,15 @@ impl Engine {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Whether another run of the issue of `run` copies its readers now: who of both is to get it is known after that.
+    async fn is_being_copied(&self, run: &Run) -> Result<bool, StoreError> {
+        let open = self.shared.app.store.open_runs_of(&run.slug).await?;
+        let copied = |other: &Run| {
+            other.id != run.id && other.status == RunStatus::Freezing && self.charge.has(other)
+        };
+        Ok(open.iter().any(copied))
     }
 
     /// What has become of the readers of `run` since it was planned, where that is far from what the author saw then: too
@@ -166,8 +195,8 @@ impl Engine {
 mod tests {
     use std::time::Duration;
 
-    use super::Clocks;
-    use crate::clock::Timestamp;
+    use super::{COMING_UP, Clocks};
+    use crate::clock::{Clock, Timestamp, uptime};
 
     const HOUR: u64 = 3600;
 
@@ -193,6 +222,17 @@ mod tests {
         ] {
             let (_, jump) = rounds(&[(1000, 10), (wall, up)]);
             assert_eq!(jump, Duration::from_secs(expected), "{wall} {up}");
+        }
+    }
+
+    #[test]
+    fn to_go_over_to_the_databases_clock_is_no_jump() {
+        let clock = Clock::shared();
+        let mut clocks = Clocks::default();
+        for lag in [4_900, 5_100, 4_900, 5_100, 900, 5_100] {
+            clock.hear(Timestamp(Clock::System.now().0 + lag), uptime());
+            let jump = clocks.tick(clock.watched(), uptime().max(COMING_UP + COMING_UP));
+            assert_eq!((jump, clocks.ahead(0)), (Duration::ZERO, Duration::ZERO));
         }
     }
 

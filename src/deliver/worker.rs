@@ -1,22 +1,20 @@
 //! One connection: takes jobs, hands messages to the relay, brings outcomes to the ledger.
 //!
-//! Invariant: the terminator of a message is written only after its marker has been committed. The
-//! marker of message i+1 and the outcome of message i share one commit; the body of message i and the
-//! commands of message i+1 share one write. Where the relay takes windows, `window` sends instead.
+//! Invariant: the terminator of a message is written only after its marker has been committed. Leaves the order of
+//! both to `single`, and to `window` where the relay takes windows.
 
 mod aside;
 pub(crate) mod opening;
+mod single;
 mod window;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::deliver::Shared;
 use crate::deliver::copies::{Fault, Prepared};
-use crate::deliver::judge::{Attempt, Concerns, judge, stops_others, unanswered, uncertain};
-use crate::deliver::ledger::{Grant, Ledger, Settling};
+use crate::deliver::judge::{Attempt, Concerns, judge, stops_others};
+use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::refused::Refused;
 use crate::deliver::seat::Seat;
@@ -24,16 +22,12 @@ use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::RunId;
 use crate::reply::reason::Reason;
 use crate::reply::{Reply, Stage};
-use crate::smtp::error::{SessionError, Terminator};
-use crate::smtp::session::{Envelope, Offer, Session};
+use crate::smtp::error::SessionError;
+use crate::smtp::session::{Envelope, Session};
 use crate::store::ledger::Marker;
 
 /// A connection without work is closed after this time; relays close it themselves after minutes.
 const IDLE: Duration = Duration::from_secs(3);
-/// A relay that slow to answer the next envelope must not delay the outcome of the message before it.
-const PROMPT: Duration = Duration::from_millis(100);
-/// A marker that took longer to commit finds a relay that may have given up waiting for the message.
-const STALE: Duration = Duration::from_secs(30);
 
 /// A job with its message made.
 struct Ready {
@@ -71,7 +65,7 @@ pub(crate) async fn drive(seat: Seat<'_>, ledger: &Ledger, session: Session, fir
     let window = worker.seat.line.is_none() && worker.seat.relay.config.window > 0;
     match window && session.has_window() {
         true => worker.drive_windows(session, first).await,
-        false => worker.drive(session, first).await,
+        false => worker.drive_single(session, first).await,
     }
 }
 
@@ -94,138 +88,6 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Sends over one connection until it fails, is used up, or there is nothing to do.
-    async fn drive(&self, mut session: Session, first: Job) {
-        let mut left = self.seat.messages();
-        let mut offered = self.prepare(first).await;
-        if let Some(ready) = &offered {
-            session.offer(&ready.envelope());
-        }
-        let mut settling = Vec::with_capacity(2);
-        // Whether this connection ever got an answer about a recipient.
-        let mut useful = false;
-        loop {
-            let mut current = match offered.take() {
-                Some(ready) => ready,
-                None => {
-                    // Nothing follows at once: what is known goes down before the wait.
-                    self.ledger.settle(std::mem::take(&mut settling)).await;
-                    if left == 0 {
-                        break;
-                    }
-                    let Some(ready) = self.wait().await else {
-                        break;
-                    };
-                    session.offer(&ready.envelope());
-                    ready
-                }
-            };
-            match self.answer(&mut session, &mut settling).await {
-                Ok(Offer::Go) => {}
-                Ok(Offer::Refused { stage, reply }) => {
-                    let next = self
-                        .judge(&session, current, stage, reply, false, &mut settling)
-                        .await;
-                    self.ledger.settle(std::mem::take(&mut settling)).await;
-                    match next {
-                        Next::GoOn => useful = true,
-                        Next::Close => {
-                            self.ended(useful, "the relay ended the connection").await;
-                            break;
-                        }
-                        Next::Leave => break,
-                    }
-                    continue;
-                }
-                Err(error) => {
-                    let own = self.broke_off(&session, current, &error, &mut settling);
-                    self.ledger.settle(std::mem::take(&mut settling)).await;
-                    if !own {
-                        self.broke(useful, &error).await;
-                    }
-                    return;
-                }
-            }
-            left = left.saturating_sub(1);
-            let asked = Instant::now();
-            let marker = vec![current.marker()];
-            // While the commit is on its way to the disk, the next copy is made.
-            let (granted, upcoming) = tokio::join!(
-                self.ledger.mark(std::mem::take(&mut settling), marker),
-                self.next(left),
-            );
-            if granted != [Grant::Given] || asked.elapsed() > STALE {
-                // A lone dot after 354 would be mail: the connection goes, nothing was written.
-                drop(session);
-                self.put_back(upcoming);
-                self.not_marked(current, &granted).await;
-                // Its run may be paused: what waits of it is not to meet the same.
-                self.shared.done.wake.notify_one();
-                return;
-            }
-            current.job.coin.spend();
-            session.body(std::mem::take(&mut current.prepared.message));
-            if let Some(ready) = &upcoming {
-                session.offer(&ready.envelope());
-            }
-            let verdict = {
-                let _watched = self.shared.watch(self.seat.relay);
-                session.verdict().await
-            };
-            match verdict {
-                Ok(reply) => {
-                    offered = upcoming;
-                    let next = self
-                        .judge(&session, current, Stage::Dot, reply, true, &mut settling)
-                        .await;
-                    if next != Next::GoOn {
-                        self.put_back(offered);
-                        self.ledger.settle(settling).await;
-                        if next == Next::Close {
-                            self.ended(useful, "the relay ended the connection").await;
-                        }
-                        break;
-                    }
-                    useful = true;
-                }
-                Err(error) => {
-                    self.put_back(upcoming);
-                    if error.terminator == Terminator::NotSent {
-                        let settling = self.cut_short(&session, current, &error);
-                        self.ledger.settle(vec![settling]).await;
-                    } else {
-                        self.unanswered(&session, current, &error).await;
-                    }
-                    self.broke(useful, &error).await;
-                    return;
-                }
-            }
-        }
-        session.quit().await;
-    }
-
-    /// The answer to the offered envelope. If it is slow, the outcomes at hand are committed meanwhile.
-    async fn answer(
-        &self,
-        session: &mut Session,
-        settling: &mut Vec<Settling>,
-    ) -> Result<Offer, SessionError> {
-        let answer = session.answer();
-        tokio::pin!(answer);
-        if !settling.is_empty() {
-            tokio::select! {
-                biased;
-                answer = &mut answer => return answer,
-                () = tokio::time::sleep(PROMPT) => {
-                    self.ledger.settle(std::mem::take(settling)).await;
-                }
-            }
-        }
-        // Only this is watched: the ledger waits for its database as long as that takes.
-        let _watched = self.shared.watch(self.seat.relay);
-        answer.await
-    }
-
     /// The next job that waits, made ready; none if none waits or the connection is used up.
     async fn next(&self, left: u32) -> Option<Ready> {
         if left == 0 || self.shared.is_stopped() {
@@ -382,28 +244,6 @@ impl Worker<'_> {
         if let Some(ready) = ready {
             self.seat.put_back(ready.job);
         }
-    }
-
-    /// Lets a delivery go of whose terminator no octet was written: a marker that stands or may stand is taken back.
-    /// One that was refused was never there; its block may be another node's by now, and with it all that waits.
-    async fn not_marked(&self, ready: Ready, grants: &[Grant]) {
-        match grants {
-            [Grant::Refused] => self.shared.queue.forget(&ready.job),
-            _ => self.settle(ready, Outcome::Released, None).await,
-        }
-    }
-
-    /// The dot went out and no answer came.
-    async fn unanswered(&self, session: &Session, ready: Ready, error: &SessionError) {
-        let why = error.to_string();
-        let said = session.dialogue(&ready.prepared.recipient);
-        let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(
-            &self.shared.app.config.send,
-            &self.attempt(&ready, true),
-            why,
-        );
-        self.settle(ready, outcome, Some(failure)).await;
     }
 
     async fn settle(&self, ready: Ready, outcome: Outcome, failure: Option<Failure>) {

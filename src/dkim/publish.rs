@@ -22,6 +22,8 @@ pub struct Sender<'a> {
     pub from: &'a EmailAddress,
     /// Name and value of each key's DKIM record.
     pub dkim: Vec<(String, String)>,
+    /// The same of keys that are to sign later.
+    pub next: Vec<(String, String)>,
     pub bounce_domain: &'a str,
     pub relay: RelayKind,
     /// The host that the relay's URL names; an IPv6 address in brackets.
@@ -61,6 +63,10 @@ pub fn records(sender: &Sender<'_>) -> Vec<Record> {
     let mut records = Vec::new();
     for (name, value) in &sender.dkim {
         let why = "DKIM (RFC 6376): the public half of the key that signs every message";
+        records.push(Record::txt(name, value.clone(), why));
+    }
+    for (name, value) in &sender.next {
+        let why = "DKIM (RFC 6376): the public half of a key that signs nothing yet";
         records.push(Record::txt(name, value.clone(), why));
     }
     let spf = format!("v=spf1 {} ~all", spf_mechanism(sender));
@@ -176,6 +182,7 @@ mod tests {
         Sender {
             from,
             dkim: vec![("s._domainkey.example.com".into(), "k".repeat(410))],
+            next: Vec::new(),
             bounce_domain: "bounce.example.com",
             relay,
             relay_host: host,

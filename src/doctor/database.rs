@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::deliver::{self, setup};
 use crate::keyring::Keyring;
 use crate::lists;
+use crate::notice::failing::{ADVICE, failing};
 use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
 
@@ -32,20 +33,7 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
                 "the first command that needs one makes it, for example `pressrun lists show`",
             );
         }
-        Err(error) => {
-            let damaged = error
-                .downcast_ref::<StoreError>()
-                .is_some_and(StoreError::is_damaged);
-            let advice = match damaged {
-                true => "stop sending and go back to the last backup",
-                false => "start it, or correct `database.url`",
-            };
-            return out.error(
-                "database",
-                format!("the database cannot be opened: {error:#}"),
-                advice,
-            );
-        }
+        Err(error) => return closed(&error, out),
     };
     match store.durability().await {
         Ok(found) => tell(&found, out),
@@ -66,21 +54,50 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         }
     }
     if let Some(keyring) = &desk.keyring {
-        match store.belongs_to(keyring).await {
-            Ok(true) => {
-                out.ok("keyring-owner", "the keyring and the database belong together");
-                known_keys(&store, keyring, out).await;
-            }
-            Ok(false) => out.error(
-                "keyring-owner",
-                "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed is recognised, \
-                 and no link already sent opens",
-                "restore the keyring that was there from a backup",
-            ),
-            Err(_) => out.unknown("keyring-owner", "the database holds no tables yet"),
-        }
+        owner(&store, keyring, out).await;
     }
-    match setup::is_outdated(&store, desk.config, "").await {
+    senders(desk, &store, out).await;
+    webhook(desk, &store, out).await;
+    generation(desk, &store, out).await;
+    store.close().await;
+}
+
+/// A database that cannot be opened.
+fn closed(error: &anyhow::Error, out: &mut Findings) {
+    let damaged = error
+        .downcast_ref::<StoreError>()
+        .is_some_and(StoreError::is_damaged);
+    let advice = match damaged {
+        true => "stop sending and go back to the last backup",
+        false => "start it, or correct `database.url`",
+    };
+    out.error(
+        "database",
+        format!("the database cannot be opened: {error:#}"),
+        advice,
+    );
+}
+
+/// Whether the keyring is the one under which the database was written.
+async fn owner(store: &Store, keyring: &Keyring, out: &mut Findings) {
+    match store.belongs_to(keyring).await {
+        Ok(true) => {
+            out.ok("keyring-owner", "the keyring and the database belong together");
+            known_keys(store, keyring, out).await;
+        }
+        Ok(false) => out.error(
+            "keyring-owner",
+            "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed is recognised, \
+             and no link already sent opens",
+            "restore the keyring that was there from a backup",
+        ),
+        Err(_) => out.unknown("keyring-owner", "the database holds no tables yet"),
+    }
+}
+
+/// Whether the processes that send go by the configuration at hand, and by the same on all machines.
+async fn senders(desk: &Desk<'_>, store: &Store, out: &mut Findings) {
+    match setup::is_outdated(store, desk.config, "").await {
         Ok(None) => {}
         Ok(Some(why)) => out.warn(
             "sender",
@@ -90,15 +107,34 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         // No tables yet: another check tells it.
         Err(_) => {}
     }
-    for amiss in setup::amiss(&store, desk.config).await.unwrap_or_default() {
+    for amiss in setup::amiss(store, desk.config).await.unwrap_or_default() {
         out.warn(
             "nodes",
             amiss,
             "what differs between machines is said until it does not",
         );
     }
+}
+
+/// Whether the webhook takes notices.
+async fn webhook(desk: &Desk<'_>, store: &Store, out: &mut Findings) {
+    match failing(store, desk.config).await {
+        Ok(Some(failing)) => out.warn("webhook", failing.says, ADVICE),
+        Ok(None) if desk.config.notify.webhook.is_some() => {
+            out.ok(
+                "webhook",
+                "the webhook took the last notice that it was asked about, if any",
+            );
+        }
+        // No tables yet: another check tells it.
+        Ok(None) | Err(_) => {}
+    }
+}
+
+/// Whether this machine remembers a newer database than this one.
+async fn generation(desk: &Desk<'_>, store: &Store, out: &mut Findings) {
     let state = desk.base.join(&desk.config.paths.state);
-    match deliver::is_older(&store, &state).await {
+    match deliver::is_older(store, &state).await {
         Ok(None) => out.ok(
             "generation",
             "the database is the newest that this machine knows of",
@@ -111,7 +147,6 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         // No tables yet, or `state` is in the way: other checks tell it.
         Err(_) => {}
     }
-    store.close().await;
 }
 
 /// Whether a database that is up to date holds all that its migrations made; of another one nobody asks.

@@ -12,6 +12,7 @@ use super::{Desk, Findings};
 use crate::deliver::signing;
 use crate::keyring::Keyring;
 use crate::terminal::counted;
+use crate::track::journal::Journal;
 
 const MIB: u64 = 1024 * 1024;
 /// Less room than this and a run may fill the disk; less than the other and it will.
@@ -112,6 +113,19 @@ fn sqlite(desk: &Desk<'_>) -> Option<PathBuf> {
     let url = desk.config.database.url.expose_secret();
     let file = url.strip_prefix("sqlite:")?;
     Some(desk.base.join(file.trim_start_matches("//")))
+}
+
+/// Whether any leaving was refused by the database.
+pub(super) fn leavings(desk: &Desk<'_>, out: &mut Findings) {
+    let state = desk.base.join(&desk.config.paths.state);
+    if let Some(trouble) = Journal::in_folder(&state).trouble() {
+        out.error(
+            "leavings",
+            trouble,
+            "`select subscriber_id from subscriptions where key = ..` says whose it is, and `pressrun subscribers show` \
+             her address for `remove`",
+        );
+    }
 }
 
 /// The folders that are written to, each file system once.

@@ -1,5 +1,6 @@
 //! The relays: each is greeted, encrypted and logged in to, as before a run. No mail is offered.
 
+use super::envelope::{self, Newest};
 use super::{Desk, Findings};
 use crate::certificate;
 use crate::clock::Timestamp;
@@ -12,15 +13,22 @@ use crate::smtp::tls::TlsClient;
 const SOON: std::time::Duration = std::time::Duration::from_secs(14 * 86_400);
 
 pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
+    let newest = envelope::newest(desk.config, desk.base);
     for (name, relay) in &desk.config.relay {
         // Every domain's own hosts are this relay's doors; which they are, the recipients say.
         if relay.kind != RelayKind::Mx {
-            one(desk, name, relay, out).await;
+            one(desk, name, relay, newest.as_ref(), out).await;
         }
     }
 }
 
-async fn one(desk: &Desk<'_>, name: &str, relay: &Relay, out: &mut Findings) {
+async fn one(
+    desk: &Desk<'_>,
+    name: &str,
+    relay: &Relay,
+    newest: Option<&Newest>,
+    out: &mut Findings,
+) {
     let ca_file = relay.ca_file.as_ref().map(|file| desk.base.join(file));
     let tls = match TlsClient::new(ca_file.as_deref()) {
         Ok(tls) => tls,
@@ -29,7 +37,7 @@ async fn one(desk: &Desk<'_>, name: &str, relay: &Relay, out: &mut Findings) {
             return out.error("relay-login", format!("relay `{name}`: {error:#}"), advice);
         }
     };
-    let session = match Session::connect(relay, &desk.public_host(), &tls).await {
+    let mut session = match Session::connect(relay, &desk.public_host(), &tls).await {
         Ok(session) => session,
         Err(error) => {
             let advice = match error.phase {
@@ -88,6 +96,7 @@ async fn one(desk: &Desk<'_>, name: &str, relay: &Relay, out: &mut Findings) {
             format!("raise `relay.{name}.connections` if its owner allows it"),
         );
     }
+    envelope::look(desk, name, &mut session, newest, out).await;
     session.quit().await;
 }
 

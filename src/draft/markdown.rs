@@ -28,129 +28,208 @@ pub(super) fn looks_so(text: &str) -> bool {
 pub(super) fn read(text: &str) -> Found {
     let mut found = Found::default();
     let body = front(text, &mut found);
-    let lines: Vec<&str> = body.lines().collect();
-    let firsts = lines.iter().filter(|line| line.starts_with("# ")).count();
-    let titled = found.title.is_some();
-    // One `#` is the title; several are the items.
-    let title_taken = titled || firsts > 1 && !lines.iter().any(|line| line.starts_with("## "));
-    let base = base(body, found.title.as_deref(), title_taken);
-    let print = footer::small_print(lines.iter().copied());
-    let mut out = String::new();
-    let mut left_out = Vec::new();
-    // From where on the text was for payers, counted from its end.
-    let mut wall = None;
-    let mut fence: Option<String> = None;
-    let (mut at, mut seen_text) = (0, false);
-    while let Some(line) = lines.get(at) {
-        at += 1;
+    let mut lines = Lines::of(body, found.title.as_deref());
+    while let Some(line) = lines.next() {
+        lines.take(line, &mut found);
+    }
+    let Lines {
+        mut out,
+        left_out,
+        wall,
+        ..
+    } = lines;
+    // From where on the text was for payers, counted from its end: a name above it may go.
+    let wall = wall.map_or(0, |at| out.len() - at);
+    if found.title.is_none() {
+        out = title_above(out, &mut found);
+    }
+    found.notes.extend(footer::note(&left_out));
+    let wall = out.len().saturating_sub(wall);
+    found.pieces.extend(pieces(&out, wall));
+    found
+}
+
+/// The lines of a text on their way into a draft.
+struct Lines<'a> {
+    lines: Vec<&'a str>,
+    /// The next one.
+    at: usize,
+    /// The marks that opened the code in which a line stands.
+    fence: Option<String>,
+    /// Whether a headline of the first level is none but the title.
+    title_taken: bool,
+    /// The level of headings that begins an item.
+    base: usize,
+    /// Where the small print begins.
+    print: Option<usize>,
+    seen_text: bool,
+    /// What is kept.
+    out: String,
+    left_out: Vec<String>,
+    /// From where on in `out` the text was for payers.
+    wall: Option<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(body: &'a str, named: Option<&str>) -> Lines<'a> {
+        let lines: Vec<&str> = body.lines().collect();
+        let firsts = lines.iter().filter(|line| line.starts_with("# ")).count();
+        // One `#` is the title; several are the items.
+        let title_taken =
+            named.is_some() || firsts > 1 && !lines.iter().any(|line| line.starts_with("## "));
+        Lines {
+            at: 0,
+            fence: None,
+            title_taken,
+            base: base(body, named, title_taken),
+            print: footer::small_print(lines.iter().copied()),
+            seen_text: false,
+            out: String::new(),
+            left_out: Vec::new(),
+            wall: None,
+            lines,
+        }
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let line = self.lines.get(self.at)?;
+        self.at += 1;
+        Some(line)
+    }
+
+    /// Takes a line into the text, or what it says into what was `found`.
+    fn take(&mut self, line: &str, found: &mut Found) {
         let trimmed = line.trim();
-        let ticks = trimmed
-            .chars()
-            .take_while(|c| matches!(c, '`' | '~'))
-            .collect::<String>();
-        if ticks.len() >= 3 {
-            match &fence {
-                Some(open) if ticks.starts_with(open.as_str()) => fence = None,
-                None => fence = Some(ticks.clone()),
+        if self.is_code(line) {
+            self.keep(line);
+            return;
+        }
+        if self.is_dates(trimmed, found) || self.is_wall(trimmed) || self.is_footer(trimmed) {
+            return;
+        }
+        match self.heading(trimmed) {
+            Some((1, words)) if found.title.is_none() && !self.title_taken => {
+                found.title = Some(title(&words));
+                return;
+            }
+            // The title again, as many tools print it above the text.
+            Some((1, words)) if found.title.as_deref() == Some(title(&words).as_str()) => return,
+            Some((level, words)) => {
+                let level = (level + 2 - self.base.min(level)).min(4);
+                self.keep(&format!("{} {}", "#".repeat(level), links(&words)));
+            }
+            None => self.keep(&links(line)),
+        }
+        self.seen_text |= !trimmed.is_empty();
+    }
+
+    fn keep(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
+
+    /// Whether the line is code, or opens or closes it.
+    fn is_code(&mut self, line: &str) -> bool {
+        let marks = line.trim().chars().take_while(|c| matches!(c, '`' | '~'));
+        let marks: String = marks.collect();
+        let is_fence = marks.len() >= 3;
+        if is_fence {
+            match &self.fence {
+                Some(open) if marks.starts_with(open.as_str()) => self.fence = None,
+                None => self.fence = Some(marks),
                 Some(_) => {}
             }
         }
-        if fence.is_some() || ticks.len() >= 3 || line.starts_with("    ") {
-            out.push_str(line);
-            out.push('\n');
-            continue;
-        }
-        if !seen_text && dates::line(trimmed.trim_matches(['*', '_'])).is_some() {
-            found.dates = found
-                .dates
-                .or_else(|| dates::line(trimmed.trim_matches(['*', '_'])));
-            continue;
-        }
+        self.fence.is_some() || is_fence || line.starts_with("    ")
+    }
+
+    /// Whether the line names the days above the text; the first that are named count.
+    fn is_dates(&self, trimmed: &str, found: &mut Found) -> bool {
+        let dates = dates::line(trimmed.trim_matches(['*', '_']));
+        let above = dates.filter(|_| !self.seen_text);
+        found.dates = found.dates.or(above);
+        above.is_some()
+    }
+
+    /// Whether the line is the first that says that the text was for payers from here on.
+    fn is_wall(&mut self, trimmed: &str) -> bool {
         let comment = trimmed
             .strip_prefix("<!--")
             .and_then(|rest| rest.strip_suffix("-->"));
-        if wall.is_none() && comment.is_some_and(paywall::is_comment) {
-            wall = Some(out.len());
-            continue;
+        let first = self.wall.is_none() && comment.is_some_and(paywall::is_comment);
+        if first {
+            self.wall = Some(self.out.len());
         }
+        first
+    }
+
+    /// Whether the line is a footer's, or stands in the small print.
+    fn is_footer(&mut self, trimmed: &str) -> bool {
         let words = plain(trimmed);
-        if footer::is_footer(&words) || print.is_some_and(|print| at > print) {
-            left_out.extend((!words.is_empty()).then_some(words));
-            continue;
+        let below = self.print.is_some_and(|print| self.at > print);
+        let is_footer = footer::is_footer(&words) || below;
+        if is_footer && !words.is_empty() {
+            self.left_out.push(words);
         }
-        let underline = lines
-            .get(at)
-            .map(|next| next.trim())
-            .filter(|next| next.len() >= 2);
-        let underlined = underline.and_then(|next| {
-            let all = |mark: char| next.chars().all(|c| c == mark);
-            let level = if all('=') {
-                1
-            } else if all('-') {
-                2
-            } else {
-                return None;
-            };
-            (!trimmed.is_empty() && !trimmed.starts_with(['#', '-', '>', '|'])).then_some(level)
-        });
-        let heading = match underlined {
+        is_footer
+    }
+
+    /// Level and words of a heading; one that is underlined takes the next line, too.
+    fn heading(&mut self, trimmed: &str) -> Option<(usize, String)> {
+        let may_be = !trimmed.is_empty() && !trimmed.starts_with(['#', '-', '>', '|']);
+        let next = self.lines.get(self.at).filter(|_| may_be);
+        match next.and_then(|next| underline(next.trim())) {
             Some(level) => {
-                at += 1;
+                self.at += 1;
                 Some((level, trimmed.to_owned()))
             }
             None => atx(trimmed),
-        };
-        match heading {
-            Some((1, words)) if found.title.is_none() && !title_taken => {
-                found.title = Some(title(&words));
-                continue;
-            }
-            // The title again, as many tools print it above the text.
-            Some((1, words)) if found.title.as_deref() == Some(title(&words).as_str()) => continue,
-            Some((level, words)) => {
-                let level = (level + 2 - base.min(level)).min(4);
-                out.push_str(&format!("{} {}\n", "#".repeat(level), links(&words)));
-            }
-            None => {
-                out.push_str(&links(line));
-                out.push('\n');
-            }
-        }
-        seen_text |= !trimmed.is_empty();
-    }
-    let wall = wall.map(|at| out.len() - at);
-    if found.title.is_none() {
-        if let Some((name, rest)) = named(&out) {
-            found.title = Some(title(name));
-            found.notes.push("the title is the first line".into());
-            out = rest.to_owned();
-        } else {
-            let mut lines = out.lines();
-            found.title = lines.find_map(|line| line.strip_prefix("## ").map(title));
-            found.notes.push("the title is the first headline".into());
         }
     }
-    found.notes.extend(footer::note(&left_out));
-    let (parts, places) = parts(&out);
-    let wall = wall.map_or(out.len(), |left| out.len().saturating_sub(left));
+}
+
+/// The level that a line below it gives to a heading.
+fn underline(line: &str) -> Option<usize> {
+    let all = |mark: char| line.len() >= 2 && line.chars().all(|c| c == mark);
+    match (all('='), all('-')) {
+        (true, _) => Some(1),
+        (_, true) => Some(2),
+        _ => None,
+    }
+}
+
+/// Names a text that has no title by its first line, which goes, or else by its first headline.
+fn title_above(out: String, found: &mut Found) -> String {
+    if let Some((name, rest)) = named(&out) {
+        found.title = Some(title(name));
+        found.notes.push("the title is the first line".into());
+        return rest.to_owned();
+    }
+    let mut lines = out.lines();
+    found.title = lines.find_map(|line| line.strip_prefix("## ").map(title));
+    found.notes.push("the title is the first headline".into());
+    out
+}
+
+/// The text, divided where what is for payers begins (at `wall`), and before what is no item any more.
+fn pieces(text: &str, wall: usize) -> Vec<Piece> {
     let verbatim = |text: &str| Piece::of(Kind::Verbatim(text.to_owned()));
     let cut = |from: usize, to: usize| match (from..to).contains(&wall) {
         true => vec![
-            verbatim(&out[from..wall]),
+            verbatim(&text[from..wall]),
             paywall::piece(),
-            verbatim(&out[wall..to]),
+            verbatim(&text[wall..to]),
         ],
-        false => vec![verbatim(&out[from..to])],
+        false => vec![verbatim(&text[from..to])],
     };
-    match outro::begin(&parts) {
-        Some((at, why)) => {
-            found.pieces.extend(cut(0, places[at]));
-            found.pieces.push(Piece::guessed(Kind::Rule, why));
-            found.pieces.extend(cut(places[at], out.len()));
-        }
-        None => found.pieces.extend(cut(0, out.len())),
-    }
-    found
+    let (parts, places) = parts(text);
+    let Some((at, why)) = outro::begin(&parts) else {
+        return cut(0, text.len());
+    };
+    let mut pieces = cut(0, places[at]);
+    pieces.push(Piece::guessed(Kind::Rule, why));
+    pieces.extend(cut(places[at], text.len()));
+    pieces
 }
 
 /// The first line, where it is one of few words that stands alone above the text, and what follows it.

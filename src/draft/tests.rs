@@ -9,6 +9,7 @@ use proptest::proptest;
 
 use super::{Draft, Format, read};
 use crate::compile::press::Mail;
+use crate::config::typography::Typography;
 use crate::issue::Issue;
 use crate::issue::given::Given;
 use crate::subscriber::field::FieldTable;
@@ -48,6 +49,7 @@ fn given(fields: &FieldTable) -> Given<'_> {
         titles: Box::leak(Box::default()),
         subject: None,
         language: "en",
+        typography: Typography::Plain,
         segments: Box::leak(Box::default()),
         zone: "UTC",
     }

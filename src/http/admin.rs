@@ -28,7 +28,6 @@ use tokio::sync::{Mutex, watch};
 use crate::access;
 use crate::app::App;
 use crate::http::fault::{self, Fault};
-use crate::http::form::Form;
 use crate::http::listener::Limits;
 use crate::http::pages::{self, Pages};
 use crate::http::ready::{self, Readiness};
@@ -38,6 +37,7 @@ use crate::store::access::Session;
 mod audit;
 mod change;
 mod control;
+mod counting;
 mod deliveries;
 mod door;
 mod growth;
@@ -51,6 +51,7 @@ mod numbers;
 mod overview;
 mod reached;
 mod reader_view;
+mod refused;
 mod rejected;
 mod run_view;
 mod runs;
@@ -201,24 +202,10 @@ impl Admin {
             .render(template, context! { navigation, at, ..values })
     }
 
-    /// Why something was not done, in the words of the service that refused, and the way `back`.
+    /// Why something was not done, in the words of the service that refused, and the way `back`: of what takes no words,
+    /// or what the page behind it has no form for any more.
     fn refused(&self, at: &str, back: &str, why: &anyhow::Error) -> Response {
-        let values = context! { why => format!("{why:#}"), back, typed => Vec::<String>::new() };
-        let mut page = self.page(at, "refused.html", values);
-        *page.status_mut() = StatusCode::CONFLICT;
-        page
-    }
-
-    /// The same of a form, with what was typed into it: the way back leads to an empty one.
-    fn refused_form(&self, at: &str, back: &str, why: &anyhow::Error, form: &Form) -> Response {
-        let typed: Vec<(String, String)> = form
-            .named("")
-            .filter(|(name, value)| {
-                !value.trim().is_empty() && *name != "sure" && *name != "subscription"
-            })
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let values = context! { why => format!("{why:#}"), back, typed };
+        let values = context! { why => format!("{why:#}"), back };
         let mut page = self.page(at, "refused.html", values);
         *page.status_mut() = StatusCode::CONFLICT;
         page

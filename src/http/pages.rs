@@ -46,6 +46,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("login.html", include_str!("pages/login.html")),
     ("login_link.html", include_str!("pages/login_link.html")),
     ("refused.html", include_str!("pages/refused.html")),
+    ("typed.html", include_str!("pages/typed.html")),
     ("overview.html", include_str!("pages/overview.html")),
     ("issues.html", include_str!("pages/issues.html")),
     ("issue.html", include_str!("pages/issue.html")),

@@ -25,9 +25,11 @@ use crate::http::form::{Form, Tail};
 use crate::http::leave;
 use crate::http::listener::Client;
 use crate::http::prove;
+use crate::http::subscribe::shown_wrong;
 use crate::id::{ListId, SubscriptionKey};
 use crate::issue::dates;
 use crate::schedule;
+use crate::signup::offer::Wrong;
 use crate::store::former::Opens;
 use crate::store::preferences::{Reader, StandingOn};
 use crate::store::proofs::Act;
@@ -40,7 +42,7 @@ const LONGEST_PAUSE: i64 = 366;
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
     match claim(&site, &token).await? {
-        Opens::Hers(key) => show(&site, key, &token, "").await,
+        Opens::Hers(key) => show(&site, key, &token, Told::default()).await,
         Opens::Nothing(_) => Ok(given_up(&site, &token)),
     }
 }
@@ -66,6 +68,7 @@ pub async fn press(
     let store = &site.app.store;
     let at = site.app.clock.now();
     let told;
+    let mut wrong = None;
     let notice = match form.get("answer") {
         answer if leave::is_of_leaving(answer) => {
             let path = format!("/preferences/{token}");
@@ -76,7 +79,13 @@ pub async fn press(
             choose(&site, key, &reader, &form, at).await?
         }
         "pause" => match until(&site, form.get("until"), at) {
-            None => "Please choose a day within the coming year.",
+            None => {
+                wrong = Some(at_field(
+                    "until",
+                    "Please choose a day within the coming year.",
+                ));
+                ""
+            }
             Some(until) if store.pause(key, until, at).await? => {
                 told = format!("Paused. Nothing comes before {}.", shown_day(&site, until));
                 told.as_str()
@@ -95,10 +104,16 @@ pub async fn press(
                 false => "Nothing you open or click is counted any more, in old mails neither.",
             }
         }
-        "address" => {
-            told = move_to(&site, key, form.get("email"), at).await?;
-            told.as_str()
-        }
+        "address" => match move_to(&site, key, form.get("email"), at).await? {
+            Ok(said) => {
+                told = said;
+                told.as_str()
+            }
+            Err(what) => {
+                wrong = Some(at_field("email", &what));
+                ""
+            }
+        },
         "export" => {
             prove::ask(&site, key, Act::Export).await?;
             prove::ASKED
@@ -113,11 +128,34 @@ pub async fn press(
             prove::ASKED
         }
         _ => {
-            let page = show(&site, key, &token, "").await?;
+            let page = show(&site, key, &token, Told::default()).await?;
             return Ok((StatusCode::BAD_REQUEST, page).into_response());
         }
     };
-    show(&site, key, &token, notice).await
+    let typed = wrong.is_some().then_some(&form);
+    let told = Told {
+        notice,
+        wrong,
+        typed,
+    };
+    show(&site, key, &token, told).await
+}
+
+/// What the page says of the button that was pressed.
+#[derive(Default)]
+struct Told<'a> {
+    notice: &'a str,
+    /// Why it was refused, and at which field.
+    wrong: Option<Wrong>,
+    /// What was typed into the form that was refused.
+    typed: Option<&'a Form>,
+}
+
+fn at_field(field: &str, what: &str) -> Wrong {
+    Wrong {
+        field: field.to_owned(),
+        what: what.to_owned(),
+    }
 }
 
 async fn claim(site: &Public, token: &str) -> Result<Opens, Fault> {
@@ -137,7 +175,11 @@ async fn show(
     site: &Public,
     key: SubscriptionKey,
     token: &str,
-    notice: &str,
+    Told {
+        notice,
+        wrong,
+        typed,
+    }: Told<'_>,
 ) -> Result<Response, Fault> {
     if key == leave::TEST {
         return Ok(leave::test(site));
@@ -164,6 +206,7 @@ async fn show(
     let stranded = shown.iter().filter(|on| on.is_on() && on.is_monthly());
     let stranded = titles(stranded.filter(|on| !has_digest(site, on)).collect());
     let all_digests = digests.len() == shown.len();
+    let again = |name: &str| typed.map_or("", |form| form.get(name)).to_owned();
     let lists: Vec<_> = shown
         .iter()
         .map(|on| context! { slug => &on.slug, title => &on.title, on => on.is_on() })
@@ -194,6 +237,9 @@ async fn show(
         tracking => is_tracked(site, &reader),
         moving => reader.moving_since.is_some(),
         notice,
+        wrong => shown_wrong(wrong),
+        email => again("email"),
+        day => again("until"),
         token,
     };
     Ok(site.pages.render("preferences.html", values))
@@ -307,13 +353,15 @@ async fn move_to(
     key: SubscriptionKey,
     email: &str,
     now: Timestamp,
-) -> Result<String, Fault> {
+) -> Result<Result<String, String>, Fault> {
     let Ok(address) = EmailAddress::parse(email) else {
-        return Ok("That is no address: nothing was changed.".to_owned());
+        return Ok(Err("That is no address: nothing was changed.".to_owned()));
     };
     let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
     if !reader.may_move() {
-        return Ok("Nothing was changed: you wanted no more mail from us.".to_owned());
+        return Ok(Err(
+            "Nothing was changed: you wanted no more mail from us.".to_owned()
+        ));
     }
     let window = site.app.config.signup.address_window;
     if let Some(since) = reader
@@ -322,16 +370,16 @@ async fn move_to(
     {
         // It is her own wish that is told, and of nobody's address.
         let next = schedule::shown(since.after(window), &site.app.config.publication.timezone);
-        return Ok(format!(
+        return Ok(Err(format!(
             "You asked for another address a short while ago, so this one was not taken. Press the link in the mail \
              to that one, or ask again after {next}."
-        ));
+        )));
     }
     site.signups
         .request_move(key, &address, &site.site.address_revision)
         .await?;
-    Ok(
+    Ok(Ok(
         "If that address can be used, a mail is on its way to it. Until its link is pressed, everything stays as it is."
             .to_owned(),
-    )
+    ))
 }

@@ -15,10 +15,11 @@ use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::Form;
-use crate::http::subscribe::{form_fields, form_tags};
+use crate::http::subscribe::{form_fields, form_tags, shown_wrong};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::import::export;
 use crate::signup::about::About;
+use crate::signup::offer::Wrong;
 use crate::store::proofs::{Act, Proven, Wish};
 
 /// How long a mailed link works since its mail went out, and until when another is not mailed: whoever asks again has
@@ -69,7 +70,7 @@ pub(super) async fn page(site: &Public, wish: &Proven, token: &str) -> Result<Re
     match wish.act {
         Act::Export => {
             let about = site.signups.about(wish.reader).await?;
-            data(site, wish, token, &about, "")
+            data(site, wish, token, &about, ("", None))
         }
         Act::Erase => {
             let address = address(wish)?.masked();
@@ -88,7 +89,7 @@ fn data(
     wish: &Proven,
     token: &str,
     about: &About,
-    notice: &str,
+    (notice, wrong): (&str, Option<Wrong>),
 ) -> Result<Response, Fault> {
     let values = context! {
         address => address(wish)?.masked(),
@@ -96,6 +97,7 @@ fn data(
         tags => form_tags(&about.offer.tags, &about.tags),
         erase => false,
         notice,
+        wrong => shown_wrong(wrong),
         token,
         dropped => false,
     };
@@ -139,15 +141,15 @@ async fn say(site: &Public, wish: &Proven, token: &str, form: &Form) -> Result<R
     let said = site.signups.say(wish.reader, &values, &tags).await?;
     let about = site.signups.about(wish.reader).await?;
     match said {
-        Ok(()) => data(site, wish, token, &about, "Saved."),
-        Err(wrong) => {
+        Ok(()) => data(site, wish, token, &about, ("Saved.", None)),
+        Err(mut wrong) => {
             let typed = About {
                 values,
                 tags,
                 ..about
             };
-            let notice = format!("{wrong} Nothing was changed.");
-            data(site, wish, token, &typed, &notice)
+            wrong.what.push_str(" Nothing was changed.");
+            data(site, wish, token, &typed, ("", Some(wrong)))
         }
     }
 }

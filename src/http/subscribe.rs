@@ -20,7 +20,7 @@ use crate::http::form::{Form, Spoken};
 use crate::http::listener::Client;
 use crate::http::shield::PAGE_POLICY;
 use crate::schedule::span;
-use crate::signup::offer::{AskedField, AskedTag, Offer, OfferedList};
+use crate::signup::offer::{AskedField, AskedTag, Offer, OfferedList, Wrong};
 use crate::signup::{Answer, FreshForm, Submission};
 use crate::subscriber::field::FieldKind;
 
@@ -37,7 +37,7 @@ pub async fn page(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
 ) -> Result<Response, Fault> {
-    form_page(&site, client, &Submission::default(), ("", "")).await
+    form_page(&site, client, &Submission::default(), None).await
 }
 
 /// `POST /`: a form on another site; the address stands in ours, and nothing has happened yet.
@@ -46,7 +46,7 @@ pub async fn begin(
     Extension(client): Extension<Client>,
     form: Form,
 ) -> Result<Response, Fault> {
-    form_page(&site, client, &submission(&form), ("", "")).await
+    form_page(&site, client, &submission(&form), None).await
 }
 
 /// `GET /subscribe/form`: a form for programs.
@@ -97,26 +97,31 @@ async fn taken(
     let submission = submission(&form);
     let revision = &site.site.confirm_revision;
     let answer = site.signups.submit(client.0, &submission, revision).await?;
-    let (name, notice) = match answer {
-        Answer::Received => ("received", String::new()),
+    // What a program is told, and what a person where.
+    let (name, wrong) = match answer {
+        Answer::Received => ("received", None),
         Answer::Unproven => (
             "again",
-            "Many sign up at this moment, so your browser is asked for a little work first. Please press the \
-             button once more; without JavaScript, come back in some hours."
-                .to_owned(),
+            Some(of_form(
+                "Many sign up at this moment, so your browser is asked for a little work first. Please press the \
+                 button once more; without JavaScript, come back in some hours.",
+            )),
         ),
         Answer::Stale => (
             "again",
-            "This form had been open for too long, or not long enough. \
-             Please press the button once more."
-                .to_owned(),
+            Some(of_form(
+                "This form had been open for too long, or not long enough. Please press the button once more.",
+            )),
         ),
         Answer::BadAddress(error) => (
             "address",
-            format!("Please look at the address again: {error}."),
+            Some(Wrong {
+                field: "email".to_owned(),
+                what: format!("Please look at the address again: {error}."),
+            }),
         ),
-        Answer::BadValue(ref what) => ("value", what.clone()),
-        Answer::Closed => ("closed", String::new()),
+        Answer::BadValue(ref wrong) => ("value", Some(wrong.clone())),
+        Answer::Closed => ("closed", None),
     };
     let status = match answer {
         Answer::Received | Answer::Closed => StatusCode::OK,
@@ -126,8 +131,11 @@ async fn taken(
     };
     if json {
         let mut told = json!({ "answer": name });
-        if status != StatusCode::OK {
-            told["notice"] = notice.into();
+        if let Some(Wrong { field, what }) = wrong {
+            told["notice"] = what.into();
+            if !field.is_empty() {
+                told["field"] = field.into();
+            }
             told["form"] = form_json(&site.signups.form(client.0).await?);
         }
         return Ok((status, Json(told)).into_response());
@@ -139,10 +147,18 @@ async fn taken(
             site.pages
                 .render("received.html", context! { remind, window })
         }
-        Answer::Closed => form_page(site, client, &Submission::default(), ("", "")).await?,
-        _ => form_page(site, client, &submission, (&notice, name)).await?,
+        Answer::Closed => form_page(site, client, &Submission::default(), None).await?,
+        _ => form_page(site, client, &submission, wrong).await?,
     };
     Ok((status, page).into_response())
+}
+
+/// What is wrong with none of its fields.
+fn of_form(what: &str) -> Wrong {
+    Wrong {
+        field: String::new(),
+        what: what.to_owned(),
+    }
 }
 
 /// What came, from whichever form. A field of the author's is called `field_NAME` in it.
@@ -235,11 +251,16 @@ pub(super) fn form_fields(
     asked.iter().map(field).collect()
 }
 
+/// For a template: what is wrong, and at which field.
+pub(super) fn shown_wrong(wrong: Option<Wrong>) -> Option<Value> {
+    wrong.map(|Wrong { field, what }| context! { field, what })
+}
+
 async fn form_page(
     site: &Public,
     client: Client,
     typed: &Submission,
-    (notice, about): (&str, &str),
+    wrong: Option<Wrong>,
 ) -> Result<Response, Fault> {
     let address: String = typed.address.chars().take(SHOWN).collect();
     let form = site.signups.form(client.0).await?;
@@ -252,8 +273,7 @@ async fn form_page(
             token => form.token,
             bits => form.bits,
             address,
-            notice,
-            wrong => about == "address",
+            wrong => shown_wrong(wrong),
             lists => lists(&form.offer, &typed.lists),
             fields => form_fields(&form.offer.fields, &typed.values, SHOWN),
             tags => form_tags(&form.offer.tags, &typed.tags),

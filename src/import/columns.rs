@@ -3,7 +3,7 @@
 //! Promises: a row becomes a whole [`Row`] or a reason that names no address. Leaves what services call their
 //! columns to `services`, and the question whether the reader is known to the store.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
@@ -13,7 +13,7 @@ use crate::import::columns::unread::Unread;
 use crate::import::csv::Record;
 use crate::import::csv::stray::Shape;
 use crate::import::formula::restored;
-use crate::import::services::{Service, Standing, folded};
+use crate::import::services::{Service, Standing};
 use crate::import::signs::{Sign, is_none};
 use crate::import::when::{self, Here};
 use crate::subscriber::clean_name;
@@ -125,18 +125,7 @@ impl Columns {
         signs.extend(columns.rejected_with().map(|column| (column, Sign::Word)));
         let email = columns.find("email", map, &service.email)?;
         let name = columns.find("name", map, &service.name_of)?;
-        let mut fields = Vec::new();
-        let mut inner = Vec::new();
-        for field in table.names() {
-            let spellings = [
-                folded(field),
-                format!("{}{}", service.inside, folded(field)),
-            ];
-            match columns.find(field, map, &spellings)? {
-                Some(column) => fields.push((column, field.to_owned())),
-                None => inner.push(field.to_owned()),
-            }
-        }
+        let (fields, inner) = columns.declared(table, service, map)?;
         let nothing = columns.all(&service.nothing, false);
         columns.pass_over(&nothing);
         aside.extend(nothing);
@@ -163,20 +152,7 @@ impl Columns {
             left.iter()
                 .map(|&column| (column, Sign::Gone(Standing::Left))),
         );
-        let Some(email) = email else {
-            if header.cells().any(|cell| cell.contains(&b'@')) {
-                bail!(
-                    "the first line holds an address; a header line such as `email,name` is missing"
-                );
-            }
-            bail!(Unclear {
-                what: format!(
-                    "no column holds the address; there are `{}`",
-                    names.join("`, `")
-                ),
-                field: "email".to_owned(),
-            });
-        };
+        let email = email.ok_or_else(|| no_address(header, &names))?;
         let free: Vec<usize> = (0..names.len()).filter(|&c| !columns.taken[c]).collect();
         let mut ignored = [&free[..], &aside].concat();
         ignored.sort_unstable();
@@ -364,6 +340,22 @@ pub(super) fn names(header: &Record) -> anyhow::Result<Vec<String>> {
         names.push(clean_name(name));
     }
     Ok(names)
+}
+
+/// No column holds the address.
+fn no_address(header: &Record, names: &[String]) -> anyhow::Error {
+    if header.cells().any(|cell| cell.contains(&b'@')) {
+        return anyhow!(
+            "the first line holds an address; a header line such as `email,name` is missing"
+        );
+    }
+    anyhow!(Unclear {
+        what: format!(
+            "no column holds the address; there are `{}`",
+            names.join("`, `")
+        ),
+        field: "email".to_owned(),
+    })
 }
 
 /// Whether `map` speaks of columns and fields that are there.

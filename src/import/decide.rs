@@ -16,6 +16,7 @@ use crate::import::columns::Row;
 use crate::import::services::Standing;
 use crate::store::import::{Changes, Held, Known, NewReader, NewSubscription, Wanted};
 use crate::subscriber::Status;
+use crate::subscriber::field::Fields;
 
 /// What rows came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,138 +84,184 @@ pub fn decide(
     wanted: &[Wanted],
     known: Vec<Known>,
     terms: Terms,
-    mut keys: impl FnMut() -> i64,
+    keys: impl FnMut() -> i64,
 ) -> (Changes, Tally) {
     let known: BTreeMap<usize, Known> = known.into_iter().map(|k| (k.position, k)).collect();
-    let mut changes = Changes::default();
-    let mut tally = Tally::default();
+    let mut decided = Decided {
+        changes: Changes::default(),
+        tally: Tally::default(),
+        terms,
+        keys,
+    };
     for (position, (row, wanted)) in batch.iter().zip(wanted).enumerate() {
-        let held = known.get(&position);
-        if held.is_some_and(|known| known.suppressed) {
-            tally.suppressed += 1;
-            continue;
+        decided.take(row, wanted, known.get(&position));
+    }
+    (decided.changes, decided.tally)
+}
+
+/// What is decided of the rows so far.
+struct Decided<Keys> {
+    changes: Changes,
+    tally: Tally,
+    terms: Terms,
+    keys: Keys,
+}
+
+impl<Keys: FnMut() -> i64> Decided<Keys> {
+    /// Decides on one row: the first rule that speaks of it holds.
+    fn take(&mut self, row: &Row, wanted: &Wanted, known: Option<&Known>) {
+        if known.is_some_and(|known| known.suppressed) {
+            self.tally.suppressed += 1;
+            return;
         }
         if let Some(reason) = row.standing.suppressed() {
-            // A bounce is of the address that bounced.
-            let mailbox = wanted
-                .mailbox
-                .as_ref()
-                .filter(|_| row.standing != Standing::Bounced);
-            let mailbox = mailbox.map(|(_, hash)| *hash);
-            changes.suppressions.push((wanted.hash, reason, mailbox));
-            // What is said of an address that she gave up says nothing of her other one.
-            let reader = held.filter(|known| !known.former);
-            let reader = reader.and_then(|known| known.reader.as_ref());
-            let held = held.filter(|_| reader.is_some());
-            tally.ends += u64::from(
-                held.and_then(|known| known.subscription.as_ref())
-                    .is_some_and(reads),
-            );
-            changes.barred.extend(reader.map(|(reader, ..)| *reader));
-            tally.barred += 1;
-            continue;
+            self.bar(reason, row, wanted, known);
+            return;
         }
         let refused =
-            row.elsewhere.suppressed().is_some() || held.is_some_and(|known| known.refused);
-        let left = row.elsewhere == Standing::Left || held.is_some_and(|known| known.left);
-        let left = left && !terms.calls_back;
-        match held.and_then(|known| known.subscription.as_ref()) {
+            row.elsewhere.suppressed().is_some() || known.is_some_and(|known| known.refused);
+        let left = row.elsewhere == Standing::Left || known.is_some_and(|known| known.left);
+        let left = left && !self.terms.calls_back;
+        match known.and_then(|known| known.subscription.as_ref()) {
             // Whoever is refused under another spelling of her mailbox is not mailed under this one from now on.
             None if refused => {
-                tally.suppressed += 1;
-                continue;
+                self.tally.suppressed += 1;
+                return;
             }
             // Who left under another spelling is not called back under this one; that she left under this one, too, is
             // noted.
             None if left && row.standing != Standing::Left => {
-                tally.unsubscribed += 1;
-                continue;
+                self.tally.unsubscribed += 1;
+                return;
             }
             _ => {}
         }
-        let Some((reader, name, fields)) = held.and_then(|known| known.reader.as_ref()) else {
-            let id = SubscriberId(keys());
-            changes.readers.push(new_reader(id, row, wanted, terms.at));
-            tag(&mut changes, id, row);
-            let key = SubscriptionKey(keys());
-            join(
-                &mut changes,
-                &mut tally,
-                new_subscription(key, id, row, terms),
-            );
-            continue;
+        let Some((reader, name, fields)) = known.and_then(|known| known.reader.as_ref()) else {
+            self.bring(row, wanted);
+            return;
         };
-        let subscription = held.and_then(|known| known.subscription.as_ref());
-        if subscription.is_some_and(|held| held.status == Status::Unsubscribed) {
-            tally.unsubscribed += 1;
-            // That she left is this import's word, too, when the one that said so first is taken back.
-            let again = subscription.filter(|_| row.standing == Standing::Left);
-            changes.left_again.extend(again.map(|held| held.key));
-            continue;
-        }
-        if let (Some(held), Standing::Left) = (subscription, row.standing) {
-            match came_later(held, row.left) {
-                true => tally.known += 1,
-                false => {
-                    changes.leaves.push(held.key);
-                    // One whom an earlier row of the file had brought is nobody's reader yet.
-                    let own = terms.import.is_some() && held.import == terms.import;
-                    match own && held.since >= terms.at {
-                        true => tally.left += 1,
-                        false => {
-                            tally.taken_off += 1;
-                            tally.ends += u64::from(reads(held));
-                        }
-                    }
-                }
-            }
-            continue;
-        }
-        tag(&mut changes, *reader, row);
-        let mut merged = fields.clone();
-        let renamed = !row.name.is_empty() && row.name != *name;
-        let updated = merged.merge(&row.fields) || renamed;
-        if updated {
-            let name = if renamed { &row.name } else { name };
-            changes
-                .updates
-                .push((*reader, name.clone(), merged.to_json()));
-        }
-        match subscription {
-            None => {
-                let key = SubscriptionKey(keys());
-                join(
-                    &mut changes,
-                    &mut tally,
-                    new_subscription(key, *reader, row, terms),
-                );
-            }
-            Some(held)
-                if held.status == Status::Pending
-                    && terms.confirm
-                    && !refused
-                    && row.standing == Standing::Joined =>
-            {
-                changes.confirms.push(held.key);
-                let joined = row.joined.filter(|joined| *joined < terms.at);
-                changes.joined.extend(joined.map(|at| (held.key, at)));
-                tally.confirmed += 1;
-            }
-            Some(held) => {
-                // Taking the import back that brought her must not take what this one states of her.
-                if vouches(terms, held) {
-                    changes.vouched.push(held.key);
-                }
-                let waits = held.status == Status::Pending && row.standing == Standing::Joined;
-                tally.waiting += u64::from(waits);
-                match updated {
-                    true => tally.updated += 1,
-                    false => tally.known += 1,
+        match known.and_then(|known| known.subscription.as_ref()) {
+            Some(held) if held.status == Status::Unsubscribed => self.leave_alone(held, row),
+            Some(held) if row.standing == Standing::Left => self.end(held, row),
+            held => {
+                let updated = self.describe(*reader, name, fields, row);
+                match held {
+                    None => self.join(*reader, row),
+                    Some(held) => self.keep(held, row, refused, updated),
                 }
             }
         }
     }
-    (changes, tally)
+
+    /// An address that must not be mailed from now on, whoever has it.
+    fn bar(&mut self, reason: &'static str, row: &Row, wanted: &Wanted, known: Option<&Known>) {
+        // A bounce is of the address that bounced.
+        let mailbox = wanted
+            .mailbox
+            .as_ref()
+            .filter(|_| row.standing != Standing::Bounced);
+        let mailbox = mailbox.map(|(_, hash)| *hash);
+        let refused = (wanted.hash, reason, mailbox);
+        self.changes.suppressions.push(refused);
+        // What is said of an address that she gave up says nothing of her other one.
+        let reader = known.filter(|known| !known.former);
+        let reader = reader.and_then(|known| known.reader.as_ref());
+        let known = known.filter(|_| reader.is_some());
+        let held = known.and_then(|known| known.subscription.as_ref());
+        self.tally.ends += u64::from(held.is_some_and(reads));
+        let barred = reader.map(|(reader, ..)| *reader);
+        self.changes.barred.extend(barred);
+        self.tally.barred += 1;
+    }
+
+    /// Nobody has the address yet.
+    fn bring(&mut self, row: &Row, wanted: &Wanted) {
+        let reader = SubscriberId((self.keys)());
+        let new = new_reader(reader, row, wanted, self.terms.at);
+        self.changes.readers.push(new);
+        self.tag(reader, row);
+        self.join(reader, row);
+    }
+
+    /// She left this list.
+    fn leave_alone(&mut self, held: &Held, row: &Row) {
+        self.tally.unsubscribed += 1;
+        // That she left is this import's word, too, when the one that said so first is taken back.
+        let again = (row.standing == Standing::Left).then_some(held.key);
+        self.changes.left_again.extend(again);
+    }
+
+    /// She left there, and is on the list here.
+    fn end(&mut self, held: &Held, row: &Row) {
+        if came_later(held, row.left) {
+            self.tally.known += 1;
+            return;
+        }
+        self.changes.leaves.push(held.key);
+        // One whom an earlier row of the file had brought is nobody's reader yet.
+        let own = self.terms.import.is_some() && held.import == self.terms.import;
+        if own && held.since >= self.terms.at {
+            self.tally.left += 1;
+        } else {
+            self.tally.taken_off += 1;
+            self.tally.ends += u64::from(reads(held));
+        }
+    }
+
+    /// What the file says of a reader who is there. True if her name or a field is new.
+    fn describe(&mut self, reader: SubscriberId, name: &str, fields: &Fields, row: &Row) -> bool {
+        self.tag(reader, row);
+        let mut merged = fields.clone();
+        let renamed = !row.name.is_empty() && row.name != name;
+        let updated = merged.merge(&row.fields) || renamed;
+        if updated {
+            let name = if renamed { row.name.as_str() } else { name };
+            let update = (reader, name.to_owned(), merged.to_json());
+            self.changes.updates.push(update);
+        }
+        updated
+    }
+
+    fn join(&mut self, reader: SubscriberId, row: &Row) {
+        let new = new_subscription(SubscriptionKey((self.keys)()), reader, row, self.terms);
+        match new.status {
+            Status::Unsubscribed => self.tally.left += 1,
+            Status::Pending => {
+                self.tally.added += 1;
+                self.tally.pending += 1;
+            }
+            Status::Confirmed | Status::Paused => self.tally.added += 1,
+        }
+        self.changes.subscriptions.push(new);
+    }
+
+    /// She is on the list, here and there; nobody is confirmed whose mailbox is `refused` under another spelling.
+    fn keep(&mut self, held: &Held, row: &Row, refused: bool, updated: bool) {
+        let waits = held.status == Status::Pending && row.standing == Standing::Joined;
+        if waits && self.terms.confirm && !refused {
+            self.changes.confirms.push(held.key);
+            let joined = row.joined.filter(|joined| *joined < self.terms.at);
+            let joined = joined.map(|at| (held.key, at));
+            self.changes.joined.extend(joined);
+            self.tally.confirmed += 1;
+            return;
+        }
+        // Taking the import back that brought her must not take what this one states of her.
+        if vouches(self.terms, held) {
+            self.changes.vouched.push(held.key);
+        }
+        self.tally.waiting += u64::from(waits);
+        match updated {
+            true => self.tally.updated += 1,
+            false => self.tally.known += 1,
+        }
+    }
+
+    /// The tags that the file puts on a reader; those that are there stay.
+    fn tag(&mut self, reader: SubscriberId, row: &Row) {
+        let tags = row.tags.iter().map(|tag| (reader, tag.to_string()));
+        self.changes.tags.extend(tags);
+    }
 }
 
 /// Whether a subscription of another import is this one's from now on. One that waits stays with the import that
@@ -233,18 +280,6 @@ fn reads(held: &Held) -> bool {
 /// for the older word.
 fn came_later(held: &Held, left: Option<Timestamp>) -> bool {
     held.own && left.is_none_or(|left| held.since > left)
-}
-
-fn join(changes: &mut Changes, tally: &mut Tally, new: NewSubscription) {
-    match new.status {
-        Status::Unsubscribed => tally.left += 1,
-        Status::Pending => {
-            tally.added += 1;
-            tally.pending += 1;
-        }
-        Status::Confirmed | Status::Paused => tally.added += 1,
-    }
-    changes.subscriptions.push(new);
 }
 
 fn new_subscription(
@@ -270,12 +305,6 @@ fn new_subscription(
         joined_at: row.joined.filter(|joined| confirmed && *joined < terms.at),
         left_at: (status == Status::Unsubscribed).then_some(row.left.unwrap_or(terms.at)),
     }
-}
-
-/// The tags that the file puts on a reader; those that are there stay.
-fn tag(changes: &mut Changes, reader: SubscriberId, row: &Row) {
-    let tags = row.tags.iter().map(|tag| (reader, tag.to_string()));
-    changes.tags.extend(tags);
 }
 
 fn new_reader(id: SubscriberId, row: &Row, wanted: &Wanted, at: Timestamp) -> NewReader {

@@ -13,7 +13,8 @@ use crate::id::ListId;
 use crate::import::decide::Terms;
 use crate::import::parse::Parser;
 use crate::import::when::Here;
-use crate::import::{AHEAD, Import, field_table, look};
+use crate::import::writer::{AHEAD, look};
+use crate::import::{Import, field_table};
 use crate::store::import::Wanted;
 
 /// One reader in so many.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::config::archive::Visibility;
+use crate::config::typography::Typography;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::dates::Dates;
 use crate::issue::yaml::{self, Entry, Node, Placed};
@@ -37,6 +38,8 @@ pub struct Front {
     pub archive: Option<Visibility>,
     /// The day on which its page in the archive may be shown first.
     pub embargo: Option<Date>,
+    /// How its words are set; the configuration says when absent.
+    pub typography: Option<Typography>,
     /// Offset in the file of each value that is given, by its key (`title`, `authors.0.url`).
     pub places: BTreeMap<String, usize>,
 }
@@ -49,7 +52,7 @@ pub struct Author {
 }
 
 /// Every key there is.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "title",
     "subject",
     "preheader",
@@ -63,6 +66,7 @@ const KEYS: [&str; 13] = [
     "share",
     "archive",
     "embargo",
+    "typography",
 ];
 pub(super) const CODE: &str = "front-matter";
 
@@ -183,6 +187,7 @@ impl Reading<'_> {
                 "authors" => self.authors(value),
                 "archive" => self.front.archive = self.visibility(value),
                 "embargo" => self.front.embargo = self.day("embargo", value),
+                "typography" => self.front.typography = self.typography(value),
                 _ => self.unknown(entry, &KEYS),
             }
         }
@@ -307,17 +312,34 @@ impl Reading<'_> {
     }
 
     fn visibility(&mut self, value: &Placed) -> Option<Visibility> {
-        let text = self.line("archive", value)?;
-        let known = Visibility::named(&text);
+        let names = Visibility::ALL.map(Visibility::name);
+        self.one_of("archive", value, &names, Visibility::named)
+    }
+
+    fn typography(&mut self, value: &Placed) -> Option<Typography> {
+        let names = Typography::ALL.map(Typography::name);
+        self.one_of("typography", value, &names, Typography::named)
+    }
+
+    /// One of a few words.
+    fn one_of<T>(
+        &mut self,
+        key: &str,
+        value: &Placed,
+        names: &[&str],
+        named: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.line(key, value)?;
+        let known = named(&text);
         if known.is_none() {
             let (at, length) = (value.range.start, value.range.len());
-            let message = format!("`archive` is not `{text}`");
+            let message = format!("`{key}` is not `{text}`");
             let error = self.source.at(Severity::Error, at, length, CODE, message);
-            let names = Visibility::ALL.map(Visibility::name);
-            self.found.push(match nearest(&text, names) {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help(format!("there are: {}", names.join(", "))),
-            });
+            self.found
+                .push(match nearest(&text, names.iter().copied()) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help(format!("there are: {}", names.join(", "))),
+                });
         }
         known
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::compile::press::Mail;
+use crate::config::typography::Typography;
 use crate::issue::front::Front;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
@@ -38,6 +39,8 @@ pub struct Given<'a> {
     pub subject: Option<&'a str>,
     /// BCP 47; the front matter may say another.
     pub language: &'a str,
+    /// How words are set; the front matter may say another way.
+    pub typography: Typography,
     /// The declared segments, and the zone in which their days begin.
     pub segments: &'a Segments,
     pub zone: &'a str,

@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use pulldown_cmark::{Alignment, BrokenLink, Event, LinkType, Parser, Tag, TagEnd};
+use pulldown_cmark::{Alignment, BrokenLink, Event, LinkType, Options, Parser, Tag, TagEnd};
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::issue::bare::linked;
 use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece};
 use crate::issue::html::Token;
 use crate::issue::inline::{Until, is_inline};
@@ -16,6 +17,7 @@ use crate::issue::mask::{DIALECT, Masked};
 use crate::issue::merge::Slots;
 use crate::issue::notes::{Notes, missing};
 use crate::issue::target;
+use crate::issue::typography::quoted;
 
 /// Deeper nesting of lists and quotes cannot be read in a mail.
 pub(super) const DEPTH_LIMIT: usize = 12;
@@ -52,10 +54,11 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Of the body that begins at `base`, with typographic `quotes` of that language if any.
     pub(crate) fn new(
         slots: &'a Slots<'a>,
         masked: &'a Masked,
-        base: usize,
+        (base, quotes): (usize, Option<&str>),
         found: &'a mut Vec<Diagnostic>,
     ) -> Reader<'a> {
         let source = slots.source;
@@ -66,14 +69,22 @@ impl<'a> Reader<'a> {
             }
             None
         };
-        let parser = Parser::new_with_broken_link_callback(&masked.text, DIALECT, Some(undefined));
-        let events: Vec<_> = parser.into_offset_iter().collect();
+        let dialect = match quotes {
+            Some(_) => DIALECT.union(Options::ENABLE_SMART_PUNCTUATION),
+            None => DIALECT,
+        };
+        let parser = Parser::new_with_broken_link_callback(&masked.text, dialect, Some(undefined));
+        let mut events: Vec<_> = parser.into_offset_iter().collect();
         for link in broken {
             found.extend(broken_link(&source, base, &link));
         }
         missing(&source, base, &masked.text, &events, found);
         masked.swallowed(&source, base, &events, found);
         masked.set_in(&source, base, &events, found);
+        if let Some(language) = quotes {
+            quoted(&masked.text, language, &mut events);
+        }
+        let events = linked(&masked.text, events);
         Reader {
             source,
             slots,

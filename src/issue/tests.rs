@@ -34,6 +34,7 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         titles: &Titles::default(),
         subject: None,
         language: "en",
+        typography: crate::config::typography::Typography::Plain,
         segments: &Segments::default(),
         zone: "UTC",
     };

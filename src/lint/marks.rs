@@ -13,8 +13,6 @@ const EMPHASIS: &str = "each mark has its other half and no blank inside, `**wor
                         blanks write `<b>words</b>`";
 const HEADLINE: &str = "a blank stands behind the marks of a headline: `## ...`";
 const LINK: &str = "a link is written `[text](https://...)`, without a blank between";
-const ADDRESS: &str =
-    "an address in the text is no link: write `<https://...>`, or `[words](https://...)`";
 const FIELD: &str = "a reader's field is written `[[first_name|there]]`; what is meant to be shown goes between \
                      backticks";
 /// What other programs write for a reader's field.
@@ -34,8 +32,7 @@ pub(super) fn left<'a>(
     let fields: Vec<&str> = FIELDS.into_iter().filter(any).collect();
     let links: Vec<&str> = ["] (", ")["].into_iter().filter(any).collect();
     let headlines = shown.contains("##");
-    let addresses = shown.contains("://");
-    if emphases.is_empty() && fields.is_empty() && links.is_empty() && !headlines && !addresses {
+    if emphases.is_empty() && fields.is_empty() && links.is_empty() && !headlines {
         return found;
     }
     for (at, line) in lines(prose).filter(|(at, _)| *at >= start) {
@@ -55,12 +52,6 @@ pub(super) fn left<'a>(
             let range = link(line, written, mark, shown)?;
             Some((range, LINK))
         }));
-        if addresses
-            && told.is_empty()
-            && let Some(range) = address(line, written, shown)
-        {
-            told.push((range, ADDRESS));
-        }
         if headlines && let Some(end) = headline(written, shown).filter(|_| line.starts_with("##"))
         {
             told.push((0..end, HEADLINE));
@@ -104,25 +95,6 @@ fn link(line: &str, written: &str, mark: &str, shown: &str) -> Option<Range<usiz
         let leads = written[end..].starts_with("http");
         (leads && !source && shown.contains(&written[start..end])).then_some(start..end)
     })
-}
-
-/// An address among words that nothing makes a link; `line` is blank where it stands.
-fn address(line: &str, written: &str, shown: &str) -> Option<Range<usize>> {
-    let mut at = 0;
-    while let Some(start) = written[at..].find("http").map(|found| at + found) {
-        let length = written[start..].find([' ', ')', '>', '"', '|']);
-        let end = length.map_or(written.len(), |length| start + length);
-        at = end;
-        let address = &written[start..end];
-        let alone = written[..start].ends_with([' ', '(']) || start == 0;
-        let linked = written[..start].ends_with("](")
-            || line[..start].matches('[').count() > line[..start].matches(']').count();
-        let web = address.starts_with("https://") || address.starts_with("http://");
-        if web && alone && !linked && line.as_bytes()[start] == b' ' && shown.contains(address) {
-            return Some(start..end);
-        }
-    }
-    None
 }
 
 /// The beginning of a headline that lacks the blank behind its marks.

@@ -1,13 +1,15 @@
 //! What became of one copy: its events, each with its verdict, and whether a reader has opened it and clicked in it.
 //!
 //! Promises: judged by the rules and from the events that the numbers are counted by, so that a reader's page never says
-//! what they deny. Of events that are forgotten, what was judged of them is left.
+//! what they deny. Of events that are forgotten, what was judged of them is left. Of a copy whose reader wants nothing
+//! counted, nothing is told that she did with it, and of one that came back it is not said that it was read.
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::event::score::{JUDGED, Rule, Verdict, judge};
 use crate::event::{EventKind, Evidence};
-use crate::id::DeliveryKey;
+use crate::id::{DeliveryKey, RunId};
 use crate::numbers::witness;
 use crate::stats::tally::Class;
 use crate::store::StoreError;
@@ -22,6 +24,8 @@ pub struct Story {
     pub events: Vec<Told>,
     pub opened: Reading,
     pub clicked: Reading,
+    /// Some events of its run may be forgotten.
+    pub forgotten: bool,
 }
 
 /// One event with what is thought of it.
@@ -62,12 +66,18 @@ pub enum Reading {
     Never,
     /// A reader did, first at this time.
     First(Timestamp),
-    /// A reader did; the events are forgotten.
+    /// A reader did; the events are forgotten, or some of them.
     Once,
+    /// A reader did at this time, when some events of the run were forgotten already: no number counts it.
+    Late(Timestamp),
     /// Only such as count for nobody.
     Only(Class),
     /// Somebody or something did, of whom nothing is kept.
     Unknown,
+    /// She wants nothing counted.
+    Withdrawn,
+    /// The copy came back.
+    CameBack,
 }
 
 impl Reading {
@@ -77,19 +87,27 @@ impl Reading {
             Reading::Never => return None,
             Reading::First(at) => format!("first on {}", time(at)),
             Reading::Once => "by a reader; when is forgotten".to_owned(),
+            Reading::Late(at) => {
+                format!(
+                    "on {}, and not counted: what came before is forgotten",
+                    time(at)
+                )
+            }
             Reading::Only(Class::Apple) => {
                 "by Apple's proxy alone, which opens every mail".to_owned()
             }
             Reading::Only(Class::Machine) => "by machines only".to_owned(),
             Reading::Only(_) => "perhaps: nobody can tell a reader from a machine here".to_owned(),
             Reading::Unknown => "by whom is not kept".to_owned(),
+            Reading::Withdrawn => "not told: she wants nothing counted".to_owned(),
+            Reading::CameBack => "not counted: it came back".to_owned(),
         })
     }
 
     /// When a reader first did.
     pub fn first(self) -> Option<Timestamp> {
         match self {
-            Reading::First(at) => Some(at),
+            Reading::First(at) | Reading::Late(at) => Some(at),
             _ => None,
         }
     }
@@ -97,9 +115,9 @@ impl Reading {
     /// `human` and so on, as the numbers name who did it; none where nobody did, or nobody knows.
     pub fn name(self) -> Option<&'static str> {
         match self {
-            Reading::First(_) | Reading::Once => Some(Class::Human.name()),
+            Reading::First(_) | Reading::Once | Reading::Late(_) => Some(Class::Human.name()),
             Reading::Only(class) => Some(class.name()),
-            Reading::Never | Reading::Unknown => None,
+            Reading::Never | Reading::Unknown | Reading::Withdrawn | Reading::CameBack => None,
         }
     }
 }
@@ -107,12 +125,16 @@ impl Reading {
 /// What is kept of a delivery beside its events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks<'a> {
-    /// When its pixel and its first link were first asked for, by whomever.
+    /// The name of its state.
+    pub state: &'a str,
+    /// When its pixel, or its page, and its first link were first asked for, by whomever.
     pub opened_at: Option<i64>,
     pub clicked_at: Option<i64>,
     /// The best that was judged of it, by name.
     pub opened: Option<&'a str>,
     pub clicked: Option<&'a str>,
+    /// 1 where its reader wants nothing counted any more since she got it; none where nothing of it was judged.
+    pub withdrawn: Option<i64>,
 }
 
 macro_rules! marks_of {
@@ -120,10 +142,12 @@ macro_rules! marks_of {
         impl<'a> From<&'a $kept> for Marks<'a> {
             fn from(kept: &'a $kept) -> Marks<'a> {
                 Marks {
+                    state: &kept.state,
                     opened_at: kept.opened_at,
                     clicked_at: kept.clicked_at,
                     opened: kept.opened.as_deref(),
                     clicked: kept.clicked.as_deref(),
+                    withdrawn: kept.withdrawn,
                 }
             }
         }
@@ -163,50 +187,99 @@ pub async fn story(app: &App, key: DeliveryKey, marks: &Marks<'_>) -> Result<Sto
             evidence: evidence.clone(),
         })
         .collect();
-    Ok(told(events, marks))
+    Ok(told(events, marks, is_forgotten(app, key.run).await?))
 }
 
-fn told(events: Vec<Told>, marks: &Marks<'_>) -> Story {
+/// Whether any event of a run may be forgotten: what is judged of it stays as it was.
+async fn is_forgotten(app: &App, run: RunId) -> Result<bool, StoreError> {
+    let Some(forgotten) = app.store.events_forgotten_to().await? else {
+        return Ok(false);
+    };
+    let run = app.store.run(run).await?;
+    Ok(run.is_none_or(|run| run.created_at <= forgotten.0))
+}
+
+fn told(mut events: Vec<Told>, marks: &Marks<'_>, forgotten: bool) -> Story {
+    let denied = if marks.withdrawn == Some(1) || has(&events, EventKind::Withdrawal) {
+        events.retain(|told| !told.is_look());
+        Some(Reading::Withdrawn)
+    } else if marks.state == State::Bounced.name() || has(&events, EventKind::Bounce) {
+        Some(Reading::CameBack)
+    } else {
+        None
+    };
+    if let Some(denied) = denied {
+        let asked = |at: Option<i64>| at.map_or(Reading::Never, |_| denied);
+        return Story {
+            events,
+            opened: asked(marks.opened_at),
+            clicked: asked(marks.clicked_at),
+            forgotten,
+        };
+    }
+    let those = Those {
+        events: &events,
+        forgotten,
+        judged: marks.withdrawn.is_some(),
+    };
     let clicks = |kind| kind == EventKind::Click;
-    let clicked = reading(&events, clicks, marks.clicked, marks.clicked_at);
+    let clicked = those.reading(clicks, marks.clicked, marks.clicked_at);
     // Who clicked has opened it, and who read its page; a machine that followed a link has not.
     let any = |kind| matches!(kind, EventKind::Open | EventKind::Click | EventKind::View);
     let opens = |kind| kind == EventKind::Open;
-    let opened = match reading(&events, any, marks.opened, marks.opened_at) {
-        Reading::Only(_) => reading(&events, opens, marks.opened, marks.opened_at),
+    let viewed = has(&events, EventKind::View);
+    let opened = match those.reading(any, marks.opened, marks.opened_at) {
+        Reading::Only(_) => those.reading(opens, marks.opened, marks.opened_at.filter(|_| !viewed)),
         told => told,
     };
     Story {
-        events,
         opened,
         clicked,
+        forgotten,
+        events,
     }
 }
 
-fn reading(
-    events: &[Told],
-    of: fn(EventKind) -> bool,
-    judged: Option<&str>,
-    raw: Option<i64>,
-) -> Reading {
-    let those = || {
-        let those = events.iter().filter(|told| of(told.kind));
-        those.filter(|told| !told.evidence.head)
-    };
-    let hers = those().filter(|told| told.is_readers());
-    if let Some(at) = hers.map(|told| told.at).min() {
-        return Reading::First(at);
-    }
-    let judged = Class::ALL
-        .into_iter()
-        .find(|class| Some(class.name()) == judged);
-    let best = those().map(|told| Class::of(told.rule)).min();
-    match (best, judged) {
-        (Some(best), _) => Reading::Only(best),
-        (None, Some(class)) if class.is_reader() => Reading::Once,
-        (None, Some(class)) => Reading::Only(class),
-        (None, None) if raw.is_some() => Reading::Unknown,
-        (None, None) => Reading::Never,
+fn has(events: &[Told], kind: EventKind) -> bool {
+    events.iter().any(|told| told.kind == kind)
+}
+
+/// The events that are left of a copy.
+struct Those<'a> {
+    events: &'a [Told],
+    forgotten: bool,
+    /// Whether anything of it was judged.
+    judged: bool,
+}
+
+impl Those<'_> {
+    fn reading(
+        &self,
+        of: fn(EventKind) -> bool,
+        judged: Option<&str>,
+        raw: Option<i64>,
+    ) -> Reading {
+        let those = || {
+            let those = self.events.iter().filter(|told| of(told.kind));
+            those.filter(|told| !told.evidence.head)
+        };
+        let hers = those().filter(|told| told.is_readers());
+        let judged = Class::ALL
+            .into_iter()
+            .find(|class| Some(class.name()) == judged);
+        let counted = judged.is_some_and(Class::is_reader);
+        match hers.map(|told| told.at).min() {
+            Some(at) if !self.forgotten => return Reading::First(at),
+            _ if counted => return Reading::Once,
+            Some(at) => return Reading::Late(at),
+            None => {}
+        }
+        let best = those().map(|told| Class::of(told.rule)).min();
+        match best.into_iter().chain(judged).min() {
+            Some(class) => Reading::Only(class),
+            None if raw.is_some() && !self.judged => Reading::Unknown,
+            None => Reading::Never,
+        }
     }
 }
 
@@ -240,7 +313,7 @@ mod tests {
     #[test]
     fn only_what_a_reader_did_is_called_hers() {
         let read = |events: &[Told]| {
-            let story = told(events.to_vec(), &Marks::default());
+            let story = told(events.to_vec(), &Marks::default(), false);
             (story.opened, story.clicked)
         };
         let (open, click) = (EventKind::Open, EventKind::Click);
@@ -275,14 +348,72 @@ mod tests {
             clicked_at: Some(6),
             opened: Some("gmail"),
             clicked: Some("machine"),
+            ..Marks::default()
         };
-        let story = told(Vec::new(), &marks);
+        let story = told(Vec::new(), &marks, true);
         assert_eq!(story.opened, Reading::Once);
         assert_eq!(story.clicked, Reading::Only(Class::Machine));
         let unjudged = Marks {
             opened: None,
             ..marks
         };
-        assert_eq!(told(Vec::new(), &unjudged).opened, Reading::Unknown);
+        assert_eq!(told(Vec::new(), &unjudged, true).opened, Reading::Unknown);
+    }
+
+    #[test]
+    fn what_was_judged_of_a_reader_outlives_her_events_and_what_comes_later_is_no_first() {
+        let marks = Marks {
+            opened_at: Some(5),
+            clicked_at: Some(6),
+            opened: Some("human"),
+            clicked: Some("human"),
+            withdrawn: Some(0),
+            ..Marks::default()
+        };
+        let read = |events: &[Told], marks: &Marks<'_>| {
+            let story = told(events.to_vec(), marks, true);
+            (story.opened, story.clicked)
+        };
+        let scanned = [seen(EventKind::Click, 60, Rule::KnownAgent)];
+        assert_eq!(read(&scanned, &marks), (Reading::Once, Reading::Once));
+        let hers = [seen(EventKind::Click, 90, Rule::Reader)];
+        assert_eq!(read(&hers, &marks), (Reading::Once, Reading::Once));
+        let nobody = Marks {
+            opened: None,
+            clicked: Some("machine"),
+            ..marks
+        };
+        let late = Reading::Late(Timestamp(90));
+        assert_eq!(read(&hers, &nobody), (late, late));
+        // A machine's look at the page, which was no open.
+        let viewed = (Reading::Never, Reading::Only(Class::Machine));
+        assert_eq!(read(&[], &nobody), viewed);
+    }
+
+    #[test]
+    fn of_who_wants_nothing_counted_nothing_is_told_and_what_came_back_was_not_read() {
+        let marks = Marks {
+            opened_at: Some(5),
+            opened: Some("human"),
+            ..Marks::default()
+        };
+        let mut events = vec![
+            seen(EventKind::Open, 5, Rule::Reader),
+            seen(EventKind::Bounce, 9, Rule::Reader),
+        ];
+        let story = told(events.clone(), &marks, false);
+        assert_eq!(
+            (story.opened, story.clicked, story.events.len()),
+            (Reading::CameBack, Reading::Never, 2)
+        );
+        events[1].kind = EventKind::Withdrawal;
+        let story = told(events, &marks, false);
+        assert_eq!((story.opened, story.events.len()), (Reading::Withdrawn, 1));
+        let withdrawn = Marks {
+            withdrawn: Some(1),
+            ..marks
+        };
+        let story = told(Vec::new(), &withdrawn, false);
+        assert_eq!(story.opened, Reading::Withdrawn);
     }
 }

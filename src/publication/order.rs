@@ -5,6 +5,7 @@
 use crate::compile::press::{Mail, Options, Site};
 use crate::config::Config;
 use crate::config::privacy::Tracking;
+use crate::config::typography::Typography;
 use crate::issue::given::Titles;
 use crate::publication::attic::Attic;
 use crate::publication::folder::Folder;
@@ -49,6 +50,8 @@ pub(super) struct Order<'a> {
     pub(super) forced: bool,
     /// The publication's time zone.
     pub(super) zone: &'a str,
+    /// How words are set where the issue does not say.
+    pub(super) typography: Typography,
 }
 
 impl<'a> Order<'a> {
@@ -78,6 +81,7 @@ impl<'a> Order<'a> {
             theme: &config.publication.theme,
             forced: false,
             zone: &config.publication.timezone,
+            typography: config.publication.typography,
         }
     }
 

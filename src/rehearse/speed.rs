@@ -6,9 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,31 +17,26 @@ use super::PAGE;
 use super::caps;
 use super::providers::{self, DIRECT, USUAL};
 use crate::app::App;
-use crate::config::{Config, RelayKind, TlsPolicy};
+use crate::config::{Config, RelayKind};
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::delivery::Counts;
 use crate::doctor;
 use crate::id::{RunId, SubscriberId};
-use crate::import::{self, Import};
-use crate::keyring::Keyring;
-use crate::lists;
 use crate::publication::Built;
+use crate::rehearse::speed::stage::{Folder, people, stage};
 use crate::run;
 use crate::smtp::sink::mailboxes::{Mailboxes, Provider};
 use crate::smtp::sink::{Keep, Sink, SinkOptions};
 use crate::status::RunStatus;
 use crate::store::audience::Whom;
 use crate::store::runs::{Begun, Plan};
-use crate::subscriber::Status;
+
+mod stage;
 
 const LOOK: Duration = Duration::from_millis(100);
-/// In a rehearsal nobody waits five minutes for a second try; the forecast adds the real wait.
-const RETRY: Duration = Duration::from_secs(1);
 /// Messages over each connection before anything can be told of it.
 const FEW: u64 = 10;
-/// A folder of this age was left by a rehearsal that was killed.
-const ABANDONED: Duration = Duration::from_hours(24);
 /// What is near enough to a limit to be held up by it.
 const NEAR: f64 = 0.8;
 /// The share of the time from which on durable writes hold a run up.
@@ -145,10 +137,65 @@ pub async fn run(
     let stage = stage(app, &folder.0, &sink.url()).await?;
     people(&stage, &folder.0, list, &mix).await?;
     let write = doctor::files::measure(&folder.0.join("durable"))?;
-    let slug = built.compiled.slug.clone();
+    let issue = built.compiled.slug.clone();
+    let progress = |done| progress(done, recipients);
+    let Played { watched, used, end } = play(&stage, built, list, wish.at_most, progress).await?;
+    stage.store.close().await;
+    sink.shutdown().await;
+    end?;
+    let wait = mean_wait(&providers, &mix, direct);
+    let measured = Measured::of(app, &watched, used, write, wait);
+    let per_second = measured.per_second;
+    let at_this_rate = recipients as f64 / per_second.max(0.001);
+    let capped = caps::length(app, recipients, per_second).await?;
+    let capped = capped.map_or(0.0, |length| length.as_secs_f64());
+    let first_pass_seconds = measured.freeze + at_this_rate.max(capped);
+    let shares = shares(&mailboxes, &mix, direct, recipients);
+    let deferred: u64 = shares.iter().map(|share| share.deferred).sum();
+    let retry = app.config.send.retry.first().copied().unwrap_or_default();
+    Ok(Forecast {
+        issue,
+        list: list.to_owned(),
+        recipients,
+        sent: measured.sent,
+        connections: measured.connections,
+        freeze_seconds: measured.freeze,
+        measured_seconds: measured.elapsed,
+        per_second,
+        first_pass_seconds,
+        finish_seconds: match deferred {
+            0 => first_pass_seconds,
+            _ => first_pass_seconds + retry.as_secs_f64(),
+        },
+        bottleneck: measured.bottleneck(capped > at_this_rate + 60.0),
+        connection_limit: measured.connection_limit,
+        processor: measured.processor,
+        durable_write_ms: write.as_secs_f64() * 1000.0,
+        memory_mib: memory_peak(),
+        providers: shares,
+    })
+}
+
+/// How the run on the stage went.
+struct Played {
+    watched: Watched,
+    /// The processor time that it took.
+    used: Duration,
+    /// Why it did not go to its end, if it failed.
+    end: anyhow::Result<()>,
+}
+
+/// Sends the issue to the made-up readers, until all have it or the time is over.
+async fn play(
+    stage: &App,
+    built: Built,
+    list: &str,
+    at_most: Duration,
+    progress: impl FnMut(u64),
+) -> anyhow::Result<Played> {
     let begun = Instant::now();
     let used = processor_time();
-    let id = match run::begin_planned(&stage, built, list, &Plan::default(), true)
+    let id = match run::begin_planned(stage, built, list, &Plan::default(), true)
         .await?
         .begun
     {
@@ -161,67 +208,73 @@ pub async fn run(
         bail!("another process sends from the rehearsal's database");
     };
     let engine = tokio::spawn(engine.run());
-    let until = begun + wish.at_most;
-    let watching = watched.watch(&stage, id, begun, until, |done| progress(done, recipients));
-    let watching = watching.await;
+    let until = begun + at_most;
+    let end = watched.watch(stage, id, begun, until, progress).await;
     stop.send(true).ok();
     engine.await??;
     let used = processor_time().saturating_sub(used);
-    stage.store.close().await;
-    sink.shutdown().await;
-    watching?;
-    let connections = connections(&app.config);
-    let elapsed = watched.elapsed.saturating_sub(watched.frozen).as_secs_f64();
-    let sent = watched.sent;
-    let per_second = sent as f64 / elapsed.max(0.001);
-    let wait = mean_wait(&providers, &mix, direct);
-    let connection_limit = connections as f64 / wait.as_secs_f64().max(1e-6);
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let processor = used.as_secs_f64() / watched.elapsed.as_secs_f64().max(0.001) / cores as f64;
-    // The ledger commits for half of the connections at a time, a message of each.
-    let commits = sent as f64 / (connections as f64 / 2.0).max(1.0);
-    let writing = commits * write.as_secs_f64() / elapsed.max(0.001);
-    let freeze = watched.frozen.as_secs_f64();
-    let at_this_rate = recipients as f64 / per_second.max(0.001);
-    let capped = caps::length(app, recipients, per_second).await?;
-    let capped = capped.map_or(0.0, |length| length.as_secs_f64());
-    let first_pass = freeze + at_this_rate.max(capped);
-    let shares = shares(&mailboxes, &mix, direct, recipients);
-    let deferred: u64 = shares.iter().map(|share| share.deferred).sum();
-    let retry = app.config.send.retry.first().copied().unwrap_or_default();
-    Ok(Forecast {
-        issue: slug,
-        list: list.to_owned(),
-        recipients,
-        sent,
-        connections,
-        freeze_seconds: freeze,
-        measured_seconds: elapsed,
-        per_second,
-        first_pass_seconds: first_pass,
-        finish_seconds: match deferred {
-            0 => first_pass,
-            _ => first_pass + retry.as_secs_f64(),
-        },
-        bottleneck: if capped > at_this_rate + 60.0 {
+    Ok(Played { watched, used, end })
+}
+
+/// What the run on the stage says of this machine. Times are in seconds.
+struct Measured {
+    sent: u64,
+    connections: usize,
+    freeze: f64,
+    /// From there on.
+    elapsed: f64,
+    per_second: f64,
+    /// Messages a second that the connections allow.
+    connection_limit: f64,
+    /// The share of all processors that was used.
+    processor: f64,
+    /// The share of the time that durable writes took.
+    writing: f64,
+}
+
+impl Measured {
+    /// The run took the processor time `used`, a durable write takes `write`, and a message costs a connection `wait`.
+    fn of(
+        app: &App,
+        watched: &Watched,
+        used: Duration,
+        write: Duration,
+        wait: Duration,
+    ) -> Measured {
+        let connections = connections(&app.config);
+        let elapsed = watched.elapsed.saturating_sub(watched.frozen).as_secs_f64();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let all = watched.elapsed.as_secs_f64().max(0.001);
+        // The ledger commits for half of the connections at a time, a message of each.
+        let commits = watched.sent as f64 / (connections as f64 / 2.0).max(1.0);
+        Measured {
+            sent: watched.sent,
+            connections,
+            freeze: watched.frozen.as_secs_f64(),
+            elapsed,
+            per_second: watched.sent as f64 / elapsed.max(0.001),
+            connection_limit: connections as f64 / wait.as_secs_f64().max(1e-6),
+            processor: used.as_secs_f64() / all / cores as f64,
+            writing: commits * write.as_secs_f64() / elapsed.max(0.001),
+        }
+    }
+
+    /// What held the run up, unless the relays' caps will.
+    fn bottleneck(&self, capped: bool) -> Bottleneck {
+        if capped {
             Bottleneck::Caps
-        } else if sent < FEW * connections as u64 {
+        } else if self.sent < FEW * self.connections as u64 {
             Bottleneck::None
-        } else if per_second > NEAR * connection_limit {
+        } else if self.per_second > NEAR * self.connection_limit {
             Bottleneck::Connections
-        } else if processor > NEAR {
+        } else if self.processor > NEAR {
             Bottleneck::Processor
-        } else if writing > HALF {
+        } else if self.writing > HALF {
             Bottleneck::Disk
         } else {
             Bottleneck::None
-        },
-        connection_limit,
-        processor,
-        durable_write_ms: write.as_secs_f64() * 1000.0,
-        memory_mib: memory_peak(),
-        providers: shares,
-    })
+        }
+    }
 }
 
 /// How many readers of the list there are at each provider of [`DIRECT`].
@@ -297,117 +350,6 @@ fn shares(mailboxes: &Mailboxes, mix: &[u64; 4], direct: bool, all: u64) -> Vec<
         deferred: seen.turned_away + seen.capped,
     })
     .collect()
-}
-
-/// A folder of the rehearsal's own, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// Beside the database, whose disk it is to measure; on PostgreSQL in the folder of this node.
-    fn new(app: &App) -> anyhow::Result<Folder> {
-        let name = format!("rehearsal-{:016x}", app.chance.key());
-        let place = match app.store.sqlite_path().and_then(Path::parent) {
-            Some(place) => place.to_owned(),
-            None => app.path(&app.config.paths.state),
-        };
-        fs::create_dir_all(&place)
-            .with_context(|| format!("the folder `{}` cannot be made", place.display()))?;
-        sweep(&place);
-        let folder = place.join(name);
-        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
-        made.with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
-        Ok(Folder(folder))
-    }
-}
-
-/// Removes what rehearsals left that were killed. None takes a day.
-fn sweep(place: &Path) {
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    let ours = entries.filter(|entry| {
-        let name = entry.file_name();
-        name.to_string_lossy().starts_with("rehearsal-")
-    });
-    for entry in ours {
-        let made = entry.metadata().and_then(|data| data.modified());
-        let age = made.ok().and_then(|made| made.elapsed().ok());
-        if age.is_some_and(|age| age > ABANDONED) {
-            // What cannot be removed is in nobody's way.
-            fs::remove_dir_all(entry.path()).ok();
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Whether it can be removed or not, the forecast stands.
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
-
-/// The same publication with another database, keyring and relay.
-async fn stage(app: &App, folder: &Path, sink: &str) -> anyhow::Result<App> {
-    let mut config = Config::clone(&app.config);
-    config.database.url = "sqlite:rehearsal.db".to_owned().into();
-    config.paths.keyring = "keyring.toml".into();
-    config.paths.state = "state".into();
-    config.paths.emails = app.emails();
-    config.dkim.key = config.dkim.key.map(|key| app.path(&key));
-    config.dkim.ed25519_key = config.dkim.ed25519_key.map(|key| app.path(&key));
-    // Nobody is told of a run that does not take place.
-    (config.notify.to, config.notify.webhook) = (None, None);
-    config.send.retry = vec![RETRY];
-    for relay in config.relay.values_mut() {
-        sink.clone_into(&mut relay.url);
-        if relay.kind == RelayKind::Mx {
-            relay.kind = RelayKind::Smtp;
-        }
-        relay.tls = TlsPolicy::None;
-        (relay.username, relay.password, relay.ca_file) = (None, None, None);
-        // What these make wait is reckoned, and not waited for.
-        (relay.per_minute, relay.per_hour, relay.per_day) = (0, 0, 0);
-        relay.warmup = None;
-    }
-    Keyring::generate(&app.chance, app.clock.now()).create(&folder.join("keyring.toml"))?;
-    App::open(config, folder).await
-}
-
-/// Made-up readers at the providers of the real ones.
-async fn people(stage: &App, folder: &Path, list: &str, mix: &[u64; 4]) -> anyhow::Result<()> {
-    let slug = crate::slug::Slug::parse(list)?;
-    lists::add(stage, &slug, "Rehearsal").await?;
-    let file = folder.join("readers.csv");
-    let mut out = std::io::BufWriter::new(fs::File::create(&file)?);
-    writeln!(out, "email,name")?;
-    let mut number = 0_u64;
-    for (provider, count) in DIRECT.iter().zip(mix) {
-        for _ in 0..*count {
-            match provider.domains.first() {
-                Some(domain) => writeln!(out, "reader{number}@{domain},Reader {number}")?,
-                None => writeln!(out, "reader@host{number}.example,Reader {number}")?,
-            }
-            number += 1;
-        }
-    }
-    out.flush()?;
-    drop(out);
-    let import = Import {
-        file,
-        list: list.to_owned(),
-        status: Status::Confirmed,
-        confirm: true,
-        consent: "made up for this measurement".to_owned(),
-        map: Vec::new(),
-        accept_taken_off: false,
-        by: None,
-        dry_run: false,
-    };
-    let summary = import::run(stage, &import, |_| ()).await?;
-    ensure!(
-        summary.tally.added == number,
-        "{} of {number} readers could be made up",
-        summary.tally.added
-    );
-    Ok(())
 }
 
 #[derive(Debug, Default)]

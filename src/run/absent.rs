@@ -78,15 +78,16 @@ fn of_subscription(
     let Some(confirmed) = held.confirmed_at else {
         return Some(format!("she has never confirmed `{list}`"));
     };
-    if confirmed >= began.0 {
+    if confirmed > run.cutoff {
         return Some(format!(
             "she joined `{list}` on {}, when the run had begun ({})",
             on(confirmed),
-            on(began.0)
+            on(run.cutoff)
         ));
     }
     match (held.status, held.left_at) {
-        (Status::Unsubscribed, Some(left)) if left <= run.finished_at.unwrap_or(i64::MAX) => {
+        // Who left later has a delivery, or has none for another reason.
+        (Status::Unsubscribed, Some(left)) if left <= began.0 => {
             return Some(format!("she left `{list}` on {}", on(left)));
         }
         (Status::Pending, _) => return Some(format!("she has not confirmed `{list}`")),

@@ -1,8 +1,10 @@
 //! Readers who would get an issue twice: they have it, or another run of it is to bring it to them.
 //!
 //! Promises: by whatever list it came or is to come, and in whatever state the other run is, it is asked about before a
-//! run is begun; what came to be only later holds a run at its hour. The rest of a cancelled run goes to nobody who got
-//! the issue since.
+//! run is begun; what came to be only later holds a run at its hour, also where two have the same. The rest of a cancelled
+//! run goes to nobody who got the issue since.
+
+use anyhow::ensure;
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -115,6 +117,35 @@ impl Planned {
             }
         }
         self.plan.doubles = Some(self.doubles.number());
+        let shared = self.doubles.to_get.iter();
+        self.plan.shared = shared
+            .map(|(run, _, readers)| (run.id(), *readers))
+            .collect();
+        Ok(())
+    }
+
+    /// Refuses to begin at once what more readers would get twice by now than whoever began it was told of. What waits is
+    /// looked at in its hour.
+    pub async fn look_again(
+        &self,
+        app: &App,
+        slug: &str,
+        revision: &str,
+        list: ListId,
+    ) -> anyhow::Result<()> {
+        if self.plan.start.is_some() {
+            return Ok(());
+        }
+        let mut now = Planned {
+            doubles: Doubles::default(),
+            ..self.clone()
+        };
+        now.find_doubles(app, slug, revision, list).await?;
+        let (told, found) = (self.doubles.number(), now.doubles.number());
+        ensure!(
+            found <= told,
+            "{found} readers would get `{slug}` twice by now, and {told} when you were asked; look again"
+        );
         Ok(())
     }
 }
@@ -148,8 +179,16 @@ pub(crate) async fn meanwhile(
         monthly: run.monthly == 1,
         own: Some(RunId(run.id)),
     };
-    let (readers, other) = store.have_got_or_are_to(&going, now).await?;
-    let other = other.unwrap_or(0);
+    let (mut readers, other) = store.have_got_or_are_to(&going, now).await?;
+    let mut other = other.unwrap_or(0);
+    for before in store.open_runs_of(&run.slug).await? {
+        if is_before(&before, run) {
+            let more = store.are_to_get(&going, &before, now).await?;
+            if more > 0 {
+                (readers, other) = (readers + more, other.max(before.id));
+            }
+        }
+    }
     Ok((readers > accepted).then(|| {
         format!(
             "{readers} of its readers have got `{}` meanwhile or are to get it (run {other}), and {accepted} when it \
@@ -157,4 +196,17 @@ pub(crate) async fn meanwhile(
             run.slug
         )
     }))
+}
+
+/// Whether `other`, none of whose mails can have left yet, is not asked about `run` any more: it has begun to copy its
+/// readers, or begins first.
+fn is_before(other: &Run, run: &Run) -> bool {
+    if other.id == run.id || other.started_at.is_some() {
+        return false;
+    }
+    match other.status {
+        RunStatus::Freezing => true,
+        RunStatus::Scheduled => (other.start_at, other.id) < (run.start_at, run.id),
+        _ => other.recipients > 0,
+    }
 }

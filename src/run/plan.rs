@@ -223,7 +223,7 @@ impl Planned {
         self.plan.monthly |= origin.monthly == 1 && origin.slug == slug;
         let monthly = self.plan.monthly;
         self.readers = store
-            .part_of(list, audience, origin.id(), revision, monthly)
+            .part_of(list, audience, origin.id(), (slug, revision), monthly)
             .await?;
         ensure!(
             self.readers > 0,
@@ -400,7 +400,13 @@ async fn to_continue(
             run.id
         );
         let monthly = monthly || run.monthly == 1;
-        let left = store.part_of(list, Audience::Continue, run.id(), revision, monthly);
+        let left = store.part_of(
+            list,
+            Audience::Continue,
+            run.id(),
+            (slug, revision),
+            monthly,
+        );
         if left.await? > 0 {
             return Ok(run);
         }

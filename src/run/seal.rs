@@ -43,14 +43,24 @@ pub(crate) async fn end(app: &App, run: &Run, gone: i64) -> Result<(), StoreErro
     }
 }
 
-/// What does not agree with the seals of a run of which `marked` deliveries stand behind their markers; nothing where
-/// this is not the keyring they were made with.
-pub(crate) async fn faults(app: &App, run: &Run, marked: i64) -> anyhow::Result<Vec<String>> {
+/// The seal of a run's end. Markers only grow: what it says has left is to be counted after it was read.
+pub(crate) async fn ended(app: &App, run: &Run) -> Result<Option<String>, StoreError> {
+    app.store.meta(&name(END, run)).await
+}
+
+/// What does not agree with the seals of a run, the one of its end among them, of which `marked` deliveries stand behind
+/// their markers; nothing where this is not the keyring they were made with.
+pub(crate) async fn faults(
+    app: &App,
+    run: &Run,
+    ended: Option<String>,
+    marked: i64,
+) -> anyhow::Result<Vec<String>> {
     if !app.store.belongs_to(&app.keyring).await? {
         return Ok(Vec::new());
     }
     let Some(sealed) = app.store.meta(&name(SEAL, run)).await? else {
-        let ended = app.store.meta(&name(END, run)).await?.is_some();
+        let ended = ended.is_some();
         let follows = first(app).await?.is_some_and(|first| run.id > first);
         return Ok(Vec::from_iter((marked > 0 && (ended || follows)).then(
             || "its seal is gone: it, or a run before it, was sealed".to_owned(),
@@ -75,7 +85,6 @@ pub(crate) async fn faults(app: &App, run: &Run, marked: i64) -> anyhow::Result<
     if !holds {
         faults.push(format!("{what} was changed after it began"));
     }
-    let ended = app.store.meta(&name(END, run)).await?;
     let gone = ended.as_deref().and_then(split).map(|(gone, _)| gone);
     match (&ended, gone) {
         (Some(seal), Some(gone)) if *seal == ending(app, run, gone) => {

@@ -342,6 +342,7 @@ async fn counted(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
 /// Nothing came back of what never left, nothing failed without a word, and no more clicked than were mailed; and the
 /// seals hold.
 async fn traces(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
+    let ended = seal::ended(app, run).await?;
     let found = app.store.traces(run.id()).await?;
     let mut faults = Vec::new();
     if found.foretold > 0 {
@@ -363,7 +364,7 @@ async fn traces(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
             found.clicked, found.marked
         ));
     }
-    faults.extend(seal::faults(app, run, found.marked).await?);
+    faults.extend(seal::faults(app, run, ended, found.marked).await?);
     Ok(faults)
 }
 

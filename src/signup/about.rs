@@ -5,7 +5,7 @@
 
 use crate::id::SubscriberId;
 use crate::signup::Signups;
-use crate::signup::offer::Offer;
+use crate::signup::offer::{Offer, Wrong};
 use crate::store::about::Saying;
 
 /// The form's questions, and her answers as they are typed.
@@ -46,10 +46,10 @@ impl Signups {
         reader: SubscriberId,
         values: &[(String, String)],
         tags: &[String],
-    ) -> anyhow::Result<Result<(), String>> {
+    ) -> anyhow::Result<Result<(), Wrong>> {
         let typed = match self.asked.of_herself(values, tags) {
             Ok(typed) => typed,
-            Err(what) => return Ok(Err(what)),
+            Err(wrong) => return Ok(Err(wrong)),
         };
         let unticked = self.asked.unticked(values);
         let mut asked = self.asked.declared();

@@ -66,6 +66,24 @@ pub(super) struct Typed {
     pub(super) tags: Vec<String>,
 }
 
+/// An answer that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What it is called in the form.
+    pub field: String,
+    /// What to do.
+    pub what: String,
+}
+
+impl Wrong {
+    fn of_lists(what: &str) -> Wrong {
+        Wrong {
+            field: "list".to_owned(),
+            what: what.to_owned(),
+        }
+    }
+}
+
 impl Asked {
     /// The questions that the configuration names. A field that is not declared is not asked for, and the author is
     /// told.
@@ -126,19 +144,18 @@ impl Asked {
     }
 
     /// Reads the answers; the error says what to do.
-    pub(super) fn read(&self, offer: &Offer, form: &Submission) -> Result<Typed, String> {
+    pub(super) fn read(&self, offer: &Offer, form: &Submission) -> Result<Typed, Wrong> {
         let chosen = |list: &&OfferedList| form.lists.contains(&list.slug);
         let mut lists: Vec<ListId> = offer.lists.iter().filter(chosen).map(|l| l.id).collect();
         if lists.is_empty() {
             if offer.lists.len() > 1 && form.asked_lists {
-                return Err("Please choose at least one of the lists.".to_owned());
+                return Err(Wrong::of_lists("Please choose at least one of the lists."));
             }
             // One that names what is not offered any more must not come to another list in silence.
             if !form.lists.is_empty() {
-                return Err(
-                    "The list that this form is for is not offered any more. Press the button once more for what is."
-                        .to_owned(),
-                );
+                return Err(Wrong::of_lists(
+                    "The list that this form is for is not offered any more. Press the button once more for what is.",
+                ));
             }
             // A form that did not ask means the publication's own list, which is offered first.
             lists.extend(offer.lists.first().map(|list| list.id));
@@ -174,7 +191,7 @@ impl Asked {
         &self,
         values: &[(String, String)],
         tags: &[String],
-    ) -> Result<Typed, String> {
+    ) -> Result<Typed, Wrong> {
         let mut values = values.to_vec();
         let unticked = self.unticked(&values).into_iter();
         let known = unticked.filter(|name| self.table.required(name));
@@ -186,7 +203,10 @@ impl Asked {
             .iter()
             .find(|asked| self.table.required(&asked.name) && !fields.0.contains_key(&asked.name));
         match empty {
-            Some(AskedField { label, .. }) => Err(format!("Please fill in “{label}”.")),
+            Some(AskedField { name, label, .. }) => Err(Wrong {
+                field: format!("field_{name}"),
+                what: format!("Please fill in “{label}”."),
+            }),
             None => Ok(typed),
         }
     }
@@ -222,7 +242,7 @@ impl Asked {
         &self,
         values: &[(String, String)],
         tags: &[String],
-    ) -> Result<Typed, String> {
+    ) -> Result<Typed, Wrong> {
         let mut name = String::new();
         let mut fields = Fields::default();
         for asked in &self.fields {
@@ -242,7 +262,10 @@ impl Asked {
                 Err(_) => {
                     let AskedField { label, kind, .. } = asked;
                     let kind = kind.to_string().replace('`', "");
-                    return Err(format!("Please look at “{label}” again: it takes {kind}."));
+                    return Err(Wrong {
+                        field: format!("field_{}", asked.name),
+                        what: format!("Please look at “{label}” again: it takes {kind}."),
+                    });
                 }
             }
         }

@@ -149,9 +149,43 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::octets::Octets;
+
+    fn message(octets: Octets) -> Buffer {
+        let mut message = Buffer::default();
+        *message.octets() = octets;
+        message
+    }
+
+    #[test]
+    fn more_pieces_than_go_in_one_call_leave_in_order() {
+        let shared: Arc<[u8]> = vec![b's'; 192].into();
+        let mut octets = Octets::default();
+        octets.begin(&shared);
+        for _ in 0..SLICES {
+            octets.push(b"-");
+            octets.share(0, 192);
+        }
+        let whole = octets.to_vec();
+        let mut outgoing = Outgoing::default();
+        outgoing.push_message(message(octets));
+        let mut left = Vec::new();
+        for pieces in [SLICES, SLICES, 0] {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let (count, octets) = outgoing.next(usize::MAX, &mut slices);
+            assert_eq!(count, pieces);
+            slices[..count]
+                .iter()
+                .for_each(|slice| left.extend_from_slice(slice));
+            outgoing.advance(octets);
+        }
+        assert!(outgoing.is_written() && left == whole);
+    }
 
     #[test]
     fn commands_in_a_row_are_one_piece_and_messages_are_not_copied() {
@@ -170,16 +204,28 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_taken_at_a_time_the_octets_leave_in_order(
-            pieces in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..40)), 0..60),
-            limits in prop::collection::vec((1usize..50, 1usize..50), 1..20),
+            pieces in prop::collection::vec((any::<bool>(), prop::collection::vec((any::<bool>(), 0usize..300), 0..8)), 0..30),
+            limits in prop::collection::vec((1usize..900, 1usize..900), 1..20),
         ) {
+            let shared: Arc<[u8]> = (0..1_000_u32).map(|n| (n % 251) as u8).collect();
             let mut outgoing = Outgoing::default();
             let mut whole = Vec::new();
-            for (is_message, octets) in &pieces {
-                whole.extend_from_slice(octets);
+            // A message has stretches that are shared, from 192 octets on, and its own between them.
+            for (number, (is_message, stretches)) in pieces.iter().enumerate() {
+                let mut octets = Octets::default();
+                octets.begin(&shared);
+                for (stretch, (is_shared, length)) in stretches.iter().enumerate() {
+                    let start = (number * 7 + stretch * 31) % 600;
+                    match is_shared {
+                        true => octets.share(start, start + length),
+                        false => octets.push(&shared[start..start + length]),
+                    }
+                }
+                let text = octets.to_vec();
+                whole.extend_from_slice(&text);
                 let length = match is_message {
-                    true => outgoing.push_message(Buffer::from(octets.clone())),
-                    false => outgoing.push(octets),
+                    true => outgoing.push_message(message(octets)),
+                    false => outgoing.push(&text),
                 };
                 prop_assert_eq!(length, whole.len());
             }

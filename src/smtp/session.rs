@@ -10,6 +10,7 @@
 //! Where it offers CHUNKING as well, several messages go in one write: see `window`.
 
 mod refusal;
+mod sender;
 pub mod window;
 
 use std::collections::VecDeque;

@@ -183,6 +183,20 @@ pub struct Lost {
 /// Puts quarter hours together to weeks and months of the zone of this name, up to `now`; of UTC where it is unknown.
 pub fn growth(counted: &Quarters, now: Timestamp, zone: &str) -> Growth {
     let wall = Wall(schedule::zone(zone).unwrap_or(TimeZone::UTC));
+    let still: i64 = counted.standing.iter().map(|&(_, number)| number).sum();
+    let lost: i64 = counted.lost.iter().map(|lost| lost.number).sum();
+    Growth {
+        subscribed: still - lost,
+        statuses: statuses(counted),
+        weeks: weeks(counted, now, &wall),
+        cohorts: cohorts(counted, &wall),
+        zone: zone.to_owned(),
+        issues: counted.issues,
+    }
+}
+
+/// Who came and who went, in the last weeks up to `now`.
+fn weeks(counted: &Quarters, now: Timestamp, wall: &Wall) -> Vec<Week> {
     let this_week = week_of(wall.day(now.0.div_euclid(QUARTER)));
     let first = this_week - i64::try_from(WEEKS).unwrap_or(0) + 1;
     let mut weeks: Vec<Week> = (first..=this_week)
@@ -196,22 +210,8 @@ pub fn growth(counted: &Quarters, now: Timestamp, zone: &str) -> Growth {
         place.filter(|&place| place < WEEKS)
     };
     for moved in &counted.moves {
-        let Some(place) = place(moved.quarter) else {
-            continue;
-        };
-        let week = &mut weeks[place];
-        match moved.way {
-            Way::Joined => week.joined += moved.number,
-            Way::Imported => week.imported += moved.number,
-            Way::Left => week.left += moved.number,
-        }
-        match (moved.way, moved.why.as_str()) {
-            (Way::Left, why) => {
-                let why = if why.is_empty() { UNSAID } else { why };
-                *week.why.entry(why.to_owned()).or_default() += moved.number;
-            }
-            (Way::Joined, RETURNED) => week.returned += moved.number,
-            (Way::Joined | Way::Imported, _) => {}
+        if let Some(place) = place(moved.quarter) {
+            weeks[place].add(moved);
         }
     }
     for lost in &counted.lost {
@@ -224,6 +224,29 @@ pub fn growth(counted: &Quarters, now: Timestamp, zone: &str) -> Growth {
         week.net = week.joined + week.imported - week.left;
         week.why.retain(|_, number| *number != 0);
     }
+    weeks
+}
+
+impl Week {
+    fn add(&mut self, moved: &Moved) {
+        match moved.way {
+            Way::Joined => self.joined += moved.number,
+            Way::Imported => self.imported += moved.number,
+            Way::Left => self.left += moved.number,
+        }
+        match (moved.way, moved.why.as_str()) {
+            (Way::Left, why) => {
+                let why = if why.is_empty() { UNSAID } else { why };
+                *self.why.entry(why.to_owned()).or_default() += moved.number;
+            }
+            (Way::Joined, RETURNED) => self.returned += moved.number,
+            (Way::Joined | Way::Imported, _) => {}
+        }
+    }
+}
+
+/// Readers by the month in which they joined first, the last months.
+fn cohorts(counted: &Quarters, wall: &Wall) -> Vec<Cohort> {
     let mut cohorts: BTreeMap<String, Cohort> = BTreeMap::new();
     let mut cohort = |quarter: i64, count: &dyn Fn(&mut Cohort)| {
         count(cohorts.entry(month_of(wall.day(quarter))).or_default());
@@ -249,12 +272,13 @@ pub fn growth(counted: &Quarters, now: Timestamp, zone: &str) -> Growth {
         cohort.clicking = counted.issues.tell().then_some(known);
     }
     let skipped = cohorts.len().saturating_sub(MONTHS);
-    let cohorts = cohorts
-        .into_iter()
-        .skip(skipped)
-        .map(|(month, cohort)| Cohort { month, ..cohort });
-    let still: i64 = counted.standing.iter().map(|&(_, number)| number).sum();
-    let lost: i64 = counted.lost.iter().map(|lost| lost.number).sum();
+    let last = cohorts.into_iter().skip(skipped);
+    last.map(|(month, cohort)| Cohort { month, ..cohort })
+        .collect()
+}
+
+/// How subscriptions stand; whose reader is suppressed has a status of its own.
+fn statuses(counted: &Quarters) -> BTreeMap<String, i64> {
     let statuses = counted.statuses.iter();
     let mut statuses: BTreeMap<String, i64> = statuses
         .map(|&(status, number)| (status.name().to_owned(), number))
@@ -264,14 +288,7 @@ pub fn growth(counted: &Quarters, now: Timestamp, zone: &str) -> Growth {
         *statuses.entry(SUPPRESSED.into()).or_default() += lost.number;
     }
     statuses.retain(|_, number| *number > 0);
-    Growth {
-        subscribed: still - lost,
-        statuses,
-        weeks,
-        cohorts: cohorts.collect(),
-        zone: zone.to_owned(),
-        issues: counted.issues,
-    }
+    statuses
 }
 
 /// The clock on the wall of a zone.

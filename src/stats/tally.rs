@@ -223,69 +223,116 @@ pub struct Share {
 /// any order. Of a copy that came back nobody has read anything: what its links were asked for counts as such alone, and
 /// its reader in no number, as she is in none of those who got it.
 pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> Share {
-    let rules = judge(events);
-    let mut tally = Tally::default();
-    let mut links: BTreeMap<u32, Class> = BTreeMap::new();
-    let mut first_open: Option<&Witness<'_>> = None;
-    let mut first_click: Option<&Witness<'_>> = None;
-    let (mut opened, mut clicked) = (None, None);
-    for (event, rule) in events.iter().zip(rules) {
-        if event.evidence.head {
-            continue;
+    let mut seen = Seen::default();
+    for (event, rule) in events.iter().zip(judge(events)) {
+        if !event.evidence.head {
+            seen.take(event, Class::of(rule), provider);
         }
-        let class = Class::of(rule);
-        match (event.kind, event.link) {
-            (EventKind::Open, _) => {
+    }
+    if !events.iter().any(|event| event.kind == EventKind::Bounce) {
+        seen.count_reader(provider, subject);
+    }
+    seen.share
+}
+
+/// A delivery's events, taken one by one.
+#[derive(Default)]
+struct Seen<'a> {
+    share: Share,
+    /// By whom each link was asked for.
+    links: BTreeMap<u32, Class>,
+    /// The first by which a reader may have opened it, and clicked in it.
+    first_open: Option<&'a Witness<'a>>,
+    first_click: Option<&'a Witness<'a>>,
+}
+
+impl<'a> Seen<'a> {
+    fn take(&mut self, event: &'a Witness<'a>, class: Class, provider: &str) {
+        let tally = &mut self.share.tally;
+        match event.kind {
+            EventKind::Open => {
                 tally.add(Part::Run, "", What::Opens(class), 1);
-                opened = better(opened, class);
-                if class.is_reader() && first_open.is_none_or(|first| event.at < first.at) {
-                    first_open = Some(event);
-                }
+                self.open(event, class);
             }
-            (EventKind::Click, link) => {
+            EventKind::Click => {
                 tally.add(Part::Run, "", What::Clicks(class), 1);
-                clicked = better(clicked, class);
-                if let Some(link) = link {
-                    tally.add(Part::Link, &link.to_string(), What::Clicks(class), 1);
-                    let best = links.entry(link).or_insert(class);
-                    *best = class.min(*best);
-                }
-                if class.is_reader() && first_click.is_none_or(|first| event.at < first.at) {
-                    first_click = Some(event);
-                }
+                self.click(event, class);
             }
-            // Who reads it in a browser has opened it; nobody knows who a machine's look is of.
-            (EventKind::View, _) => {
+            EventKind::View => {
                 tally.add(Part::Run, "", What::Views(class), 1);
+                // Who reads it in a browser has opened it; nobody knows who a machine's look is of.
                 if class.is_reader() {
-                    opened = better(opened, class);
-                    if first_open.is_none_or(|first| event.at < first.at) {
-                        first_open = Some(event);
-                    }
+                    self.open(event, class);
                 }
             }
-            (EventKind::Complaint, _) => {
-                tally.add(Part::Provider, provider, What::Complained, 1);
-            }
+            EventKind::Complaint => tally.add(Part::Provider, provider, What::Complained, 1),
             _ => {}
         }
     }
-    if events.iter().any(|event| event.kind == EventKind::Bounce) {
-        return Share {
+
+    fn open(&mut self, event: &'a Witness<'a>, class: Class) {
+        self.share.opened = better(self.share.opened, class);
+        if class.is_reader() {
+            self.first_open = Some(earlier(self.first_open, event));
+        }
+    }
+
+    fn click(&mut self, event: &'a Witness<'a>, class: Class) {
+        self.share.clicked = better(self.share.clicked, class);
+        if let Some(link) = event.link {
+            let clicks = What::Clicks(class);
+            let tally = &mut self.share.tally;
+            tally.add(Part::Link, &link.to_string(), clicks, 1);
+            let best = self.links.entry(link).or_insert(class);
+            *best = class.min(*best);
+        }
+        if class.is_reader() {
+            self.first_click = Some(earlier(self.first_click, event));
+        }
+    }
+
+    /// Counts the reader once, by what was seen.
+    fn count_reader(&mut self, provider: &str, subject: Option<&str>) {
+        let Share {
             tally,
             opened,
             clicked,
-        };
+        } = &mut self.share;
+        for (link, class) in &self.links {
+            tally.add(Part::Link, &link.to_string(), What::Clicked(*class), 1);
+        }
+        // Who clicked has opened it, whether her mail program loads pictures or not.
+        if let Some(class) = clicked.filter(|class| class.is_reader()) {
+            *opened = better(*opened, class);
+        }
+        tally.merge(&reader_counted([*opened, *clicked], provider, subject), 1);
+        let first_click = self.first_click;
+        let before = |one: &&Witness<'_>| first_click.is_none_or(|click| one.at < click.at);
+        let first_open = self.first_open.filter(before).or(first_click);
+        let firsts = [
+            (first_open, What::Opened(Class::Human)),
+            (first_click, What::Clicked(Class::Human)),
+        ];
+        for (event, what) in firsts {
+            let Some(event) = event else { continue };
+            let hour = event.after.unwrap_or(0).div_euclid(HOUR).clamp(0, HOURS);
+            tally.add(Part::Hour, &format!("{hour:03}"), what, 1);
+            tally.add(Part::Device, device::family(&event.evidence.agent), what, 1);
+        }
     }
-    for (link, class) in links {
-        tally.add(Part::Link, &link.to_string(), What::Clicked(class), 1);
-    }
-    // Who clicked has opened it, whether her mail program loads pictures or not.
-    if let Some(class) = clicked.filter(|class| class.is_reader()) {
-        opened = better(opened, class);
-    }
-    let earlier = |one: &&Witness<'_>| first_click.is_none_or(|click| one.at < click.at);
-    let first_open = first_open.filter(earlier).or(first_click);
+}
+
+fn earlier<'a>(first: Option<&'a Witness<'a>>, event: &'a Witness<'a>) -> &'a Witness<'a> {
+    first.filter(|first| first.at <= event.at).unwrap_or(event)
+}
+
+/// Where a reader by whom it was opened and clicked so is counted as one, beside the hours, devices and links.
+pub fn reader_counted(
+    [opened, clicked]: [Option<Class>; 2],
+    provider: &str,
+    subject: Option<&str>,
+) -> Tally {
+    let mut tally = Tally::default();
     let readers = [opened.map(What::Opened), clicked.map(What::Clicked)];
     for what in readers.into_iter().flatten() {
         tally.add(Part::Run, "", what, 1);
@@ -294,21 +341,7 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
             tally.add(Part::Subject, subject, what, 1);
         }
     }
-    let firsts = [
-        (first_open, What::Opened(Class::Human)),
-        (first_click, What::Clicked(Class::Human)),
-    ];
-    for (event, what) in firsts {
-        let Some(event) = event else { continue };
-        let hour = event.after.unwrap_or(0).div_euclid(HOUR).clamp(0, HOURS);
-        tally.add(Part::Hour, &format!("{hour:03}"), what, 1);
-        tally.add(Part::Device, device::family(&event.evidence.agent), what, 1);
-    }
-    Share {
-        tally,
-        opened,
-        clicked,
-    }
+    tally
 }
 
 /// The same of a delivery whose reader wants nothing counted any more: nothing but a complaint, which she made herself.

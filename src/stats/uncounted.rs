@@ -60,10 +60,15 @@ impl Judged {
             let since = match withdrawn {
                 0 => String::new(),
                 _ if self.nameless => String::new(),
+                _ if some == 1 => " (since she got it)".to_owned(),
                 withdrawn => format!(" ({} of them since they got it)", grouped(withdrawn)),
             };
+            let (count, they, were) = match some {
+                1 => ("counts", "its reader does", "was"),
+                _ => ("count", "their readers do", "were"),
+            };
             format!(
-                "{} of the {} copies count nothing, as their readers do not want it{since} or were not asked: who \
+                "{} of the {} copies {count} nothing, as {they} not want it{since} or {were} not asked: who \
                  clicked and who opened are shares of the other {}",
                 grouped(some),
                 grouped(sent),
@@ -125,6 +130,9 @@ mod tests {
         assert_eq!(some.len(), 1);
         assert!(some[0].starts_with("70 of the 80 copies count nothing"));
         assert!(some[0].ends_with("shares of the other 10"), "{some:?}");
+        assert!(said(1, 1)[0].starts_with(
+            "1 of the 80 copies counts nothing, as its reader does not want it or was not asked"
+        ));
         assert!(said(80, 80)[0].starts_with("opens and clicks of it were not counted"));
         assert_eq!(said(0, 80), [super::NO_OPENS]);
         assert_eq!(said(80, 0), [super::NO_CLICKS]);

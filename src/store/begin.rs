@@ -6,6 +6,7 @@ use crate::rollout::Stages;
 use crate::segment::{Filter, Sieve};
 use crate::status::RunStatus;
 use crate::store::archive::{NewPage, put_page};
+use crate::store::doubles::SHARED;
 use crate::store::runs::{Audience, Begun, COLUMNS, NewRun, Plan, Run};
 use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
@@ -128,6 +129,13 @@ impl Store {
                 Some((id, _)) if !anew => Begun::Before(RunId(id)),
                 _ => {
                     let id = add_run!(conn, new, plan, status, at);
+                    for (other, readers) in &plan.shared {
+                        sqlx::query("insert into meta (key, value) values ($1, $2) on conflict (key) do nothing")
+                            .bind(format!("{SHARED}{id}:{other}"))
+                            .bind(readers.to_string())
+                            .execute(&mut *conn)
+                            .await?;
+                    }
                     if let Some(page) = page {
                         put_page!(conn, new.slug, id, page, at);
                     }

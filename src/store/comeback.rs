@@ -126,7 +126,7 @@ const SOONER: &str = "
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
       and run_id > 1 and state = 'queued' and due_at > $2";
 
-/// What bounces that are taken back had suppressed.
+/// What bounces that are taken back had suppressed: a reader's address, or the one that she had when she was refused.
 const ALLOW: &str = "
     delete from suppressions
     where reason = 'bounced'
@@ -136,6 +136,13 @@ const ALLOW: &str = "
               join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
                   and d.seq = cast(o.value->>'seq' as bigint)
               join subscribers u on u.id = d.subscriber_id
+          where d.state = 'bounced'
+          union all
+          select f.hash
+          from json_each($1) as o
+              join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+                  and d.seq = cast(o.value->>'seq' as bigint)
+              join former_addresses f on f.subscriber_id = d.subscriber_id
           where d.state = 'bounced'
       )
       and created_at >= (

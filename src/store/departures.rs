@@ -12,8 +12,7 @@ use crate::event::Evidence;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::events::{json, take_event_ids};
-use crate::store::import_moves::SEAL;
-use crate::store::leave::take_queued;
+use crate::store::leave::{by_own_hand, take_queued};
 use crate::store::ledger::key_of;
 use crate::store::{Result, Store};
 
@@ -229,11 +228,7 @@ macro_rules! end {
             .bind(json(wanted.iter()))
             .fetch_all(&mut *$conn)
             .await?;
-        // Also where an import had ended them: that one may be taken back.
-        sqlx::query($store.sql(SEAL))
-            .bind(json(wanted.keys()))
-            .execute(&mut *$conn)
-            .await?;
+        by_own_hand!($store, $conn, json(wanted.keys()));
         ended
     }};
 }

@@ -27,11 +27,15 @@ pub struct Going<'a> {
     pub own: Option<RunId>,
 }
 
+/// Before the numbers of a run and of an earlier one, as `3:2`: of how many readers of both it was accepted that they get
+/// the issue by each.
+pub(crate) const SHARED: &str = "doubles:";
+
 /// A copy that a reader has, or may have.
 const GOT: &str = "d.state in ('sent', 'at_dot', 'uncertain')";
-/// Or that she is to get.
+/// Or that she is to get by a run whose readers are all copied; of others [`Store::are_to_get`] tells.
 const GOT_OR_TO_GET: &str = "(d.state in ('sent', 'at_dot', 'uncertain')
-                 or d.state = 'queued' and r.status not in ('finished', 'cancelled'))";
+                 or d.state = 'queued' and r.started_at is not null and r.status not in ('finished', 'cancelled'))";
 
 /// The reader `u` of the subscription `s` is one whom the run is for.
 const READS: &str =
@@ -75,7 +79,7 @@ impl Store {
     ) -> Result<(i64, Option<i64>)> {
         let mut predicates = Predicates::new(self, FRAME);
         let holds = predicates.holds_all(going.segment);
-        let whom = whom(going.audience.name(), "$6", "$7");
+        let whom = whom(going.audience.name(), "$6", ("$2", "$7"));
         let text = format!(
             "{GIVEN}
              select count(distinct s.subscriber_id), max(d.run_id)
@@ -102,7 +106,7 @@ impl Store {
     pub async fn are_to_get(&self, going: &Going<'_>, other: &Run, at: Timestamp) -> Result<i64> {
         let mut predicates = Predicates::new(self, FRAME);
         let holds = predicates.holds_all(going.segment);
-        let whom_now = whom(going.audience.name(), "$6", "$7");
+        let whom_now = whom(going.audience.name(), "$6", ("$2", "$7"));
         let there = FRAME.free + predicates.values.len();
         let mut theirs = Predicates::new(
             self,
@@ -128,7 +132,8 @@ impl Store {
                 let segment = theirs.wanted(other.segment.as_deref());
                 let origin = format!("(select o.origin from runs o where o.id = {cast_run})");
                 let revision = format!("(select o.revision from runs o where o.id = {cast_run})");
-                let theirs = whom(&other.audience, &origin, &revision);
+                let slug = format!("(select o.slug from runs o where o.id = {cast_run})");
+                let theirs = whom(&other.audience, &origin, (&slug, &revision));
                 // The subscription to that list is the one that its segment is asked of.
                 format!(
                     "exists (
@@ -172,17 +177,23 @@ impl Store {
         Ok(open.filter(|run| run.slug == slug).collect())
     }
 
-    /// How many readers who would get the issue of `run` more than once were known and accepted, when it was planned
-    /// and when later runs of it were; none where nobody asked.
+    /// How many readers who would get the issue of `run` more than once were known and accepted, when it was planned,
+    /// and as readers of this run when later ones of it were that were not taken back; none where nobody asked.
     pub async fn accepted_doubles(&self, run: &Run) -> Result<Option<i64>> {
         read!(self, conn => {
             let known: (Option<i64>, i64) = sqlx::query_as(
                 "select (select r.doubles from runs r where r.id = $1),
-                     cast(coalesce(sum(l.doubles), 0) as bigint)
-                 from runs l where l.slug = $2 and l.kind = 'issue' and l.id > $1",
+                     cast(coalesce(sum(cast(m.value as bigint)), 0) as bigint)
+                 from runs l
+                     join meta m on m.key = $3 || cast(l.id as text) || ':' || cast(cast($1 as bigint) as text)
+                 where l.slug = $2 and l.kind = 'issue' and l.id > $1
+                   -- One that is over counts where it has reached anyone.
+                   and (l.status <> 'cancelled' or exists (
+                     select 1 from blocks b where b.run_id = l.id and b.sent + b.at_dot + b.uncertain > 0))",
             )
             .bind(run.id)
             .bind(&run.slug)
+            .bind(SHARED)
             .fetch_one(conn)
             .await?;
             let (own, later) = known;

@@ -82,6 +82,8 @@ pub struct Dossier {
     /// Who opened it and who clicked, as was judged: the name of a class.
     pub opened: Option<String>,
     pub clicked: Option<String>,
+    /// 1 where its reader wants nothing counted any more since she got it; none where nothing of it was judged.
+    pub withdrawn: Option<i64>,
     pub failed_at: Option<i64>,
     pub stage: Option<String>,
     pub reason: Option<String>,
@@ -91,7 +93,7 @@ pub struct Dossier {
 const DOSSIER: &str = "
     select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state, d.attempts,
         d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply, d.opened_at, d.clicked_at,
-        d.departed_at, d.complained_at, j.opened, j.clicked, f.at as failed_at, f.stage, f.reason,
+        d.departed_at, d.complained_at, j.opened, j.clicked, j.withdrawn, f.at as failed_at, f.stage, f.reason,
         f.dialogue
     from deliveries d
         left join subscribers u on u.id = d.subscriber_id

@@ -47,6 +47,8 @@ pub struct Facts {
     pub provider: Option<String>,
     /// The canonical address, where nobody has judged it yet.
     pub address: Option<String>,
+    /// By whom it was opened and clicked, as was judged.
+    pub judged: [Option<Class>; 2],
     /// Its reader wants nothing counted any more since she got it.
     pub withdrawn: bool,
 }
@@ -408,6 +410,8 @@ impl Store {
             if !advance!(conn, before, after) {
                 return Ok(false);
             }
+            note_firsts!(self, conn, folded);
+            add_gains!(self, conn, folded);
             add_judged!(self, conn, folded);
             true
         })

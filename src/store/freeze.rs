@@ -67,8 +67,9 @@ const REACHED: &str = "exists (
 /// Whom any run of the issue reached, and who did nothing with any copy: what only a machine opened or clicked, nobody
 /// did. Whoever may have read it (Apple's proxy, what nobody can tell from a machine) is left in peace, and so is who
 /// wants nothing counted, has a copy that counted nothing, or got one from a run without names: of her nobody knows.
-/// Whose second copy is on its way gets no third, nor does whom a second mail reached that was cancelled then: said again,
-/// it goes to the others. What came by another list counts like any copy.
+/// Whose second copy is on its way gets no third. What came by another list counts like any copy. The second mail may be
+/// another issue; whom it reached, or may have reached, before it was cancelled is left out as well: said again, it goes
+/// to the others.
 const UNOPENED: &str = "u.tracking <> 'off'
           and exists (
               select 1 from deliveries d
@@ -79,10 +80,6 @@ const UNOPENED: &str = "u.tracking <> 'off'
               where d.subscriber_id = u.id and d.run_id in <anywhere>
                 and (d.state in ('queued', 'at_dot', 'uncertain') or d.state = 'sent' and (
                     exists (select 1 from pseudonym_keys k where k.run_id = d.run_id)
-                    or exists (
-                        select 1 from runs m
-                        where m.id = d.run_id and m.audience = 'unopened' and m.status = 'cancelled'
-                    )
                     or case when d.opened_at is null and d.clicked_at is null
                         then coalesce(d.copy, '') like '%\"untracked\":true%' or exists (
                             select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq and j.withdrawn = 1
@@ -93,6 +90,10 @@ const UNOPENED: &str = "u.tracking <> 'off'
                               and coalesce(j.clicked, 'machine') = 'machine'
                         ) end
                 ))
+          )
+          and not exists (
+              select 1 from deliveries e
+              where e.subscriber_id = u.id and e.run_id in <begun> and e.state in ('sent', 'at_dot', 'uncertain')
           )";
 
 /// All runs of the issue of the earlier run, to its list.
@@ -103,6 +104,12 @@ const ISSUE: &str = "(
 const ANYWHERE: &str = "(
               select r.id from runs r join runs o on o.id = <origin>
               where r.kind = 'issue' and r.slug = o.slug)";
+
+/// What was cancelled of the same second mail: of this issue, to those who did not open that of the earlier run.
+const BEGUN: &str = "(
+              select r.id from runs r join runs b on b.id = r.origin join runs o on o.id = <origin>
+              where r.kind = 'issue' and r.slug = <slug> and r.audience = 'unopened' and r.status = 'cancelled'
+                and b.slug = o.slug)";
 
 /// What is due at once is so by any clock: one that is set back while the run goes keeps nothing waiting.
 const INSERT: &str = "
@@ -218,8 +225,9 @@ macro_rules! add_recipients {
     }};
 }
 
-/// Whether the reader `u` is of such an audience of the run `origin`; it and the revision are given as SQL.
-pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
+/// Whether the reader `u` is of such an audience of the run `origin`; it is given as SQL, and so are the revision that is
+/// to go out and its slug.
+pub(crate) fn whom(audience: &str, origin: &str, (slug, revision): (&str, &str)) -> String {
     let whom = match audience {
         "list" => "true",
         "continue" => LEFT_OUT,
@@ -230,7 +238,9 @@ pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
     };
     whom.replace("<issue>", ISSUE)
         .replace("<anywhere>", ANYWHERE)
+        .replace("<begun>", BEGUN)
         .replace("<origin>", origin)
+        .replace("<slug>", slug)
         .replace("<revision>", revision)
 }
 
@@ -373,8 +383,9 @@ impl Store {
             (Some(_), 1) => BEHIND,
             (Some(_), _) => BEFORE,
         };
+        let slug = "(select o.slug from runs o where o.id = $5)";
         let revision = "(select o.revision from runs o where o.id = $5)";
-        let whom = whom(&run.audience, "$8", revision);
+        let whom = whom(&run.audience, "$8", (slug, revision));
         let segment = predicates.wanted(run.segment.as_deref());
         let parts = match &run.parts {
             None => "cast(null as bigint)".to_owned(),

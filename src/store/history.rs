@@ -116,19 +116,19 @@ impl Store {
         })
     }
 
-    /// How many readers a run with this audience by `origin` would go to now: on the list still, and not
-    /// suppressed; a `monthly` one goes to those of the digest, too.
+    /// How many readers a run of this slug and revision with this audience by `origin` would go to now: on the list still,
+    /// and not suppressed; a `monthly` one goes to those of the digest, too.
     pub async fn part_of(
         &self,
         list: ListId,
         audience: Audience,
         origin: RunId,
-        revision: &str,
+        (slug, revision): (&str, &str),
         monthly: bool,
     ) -> Result<i64> {
-        let whom = whom(audience.name(), "$1", "$3");
+        let whom = whom(audience.name(), "$1", ("$5", "$3"));
         let text = format!(
-            "with given as (select cast($3 as text) as revision)
+            "with given as (select cast($3 as text) as revision, cast($5 as text) as slug)
              select count(*)
              from subscriptions s join subscribers u on u.id = s.subscriber_id
              where s.list_id = $2 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
@@ -141,6 +141,7 @@ impl Store {
                 .bind(list.0)
                 .bind(revision)
                 .bind(i64::from(monthly))
+                .bind(slug)
                 .fetch_one(conn)
                 .await?;
             Ok(number)

@@ -166,6 +166,58 @@ const RETURN: &str = "
       )
     returning list_id, subscriber_id";
 
+/// Whom the author had taken off, and who leaves by her own hand since: nobody may put her back any more.
+pub(crate) const OWN_HAND: &str = "
+    update subscriptions set left_why = null
+    where key in (select cast(value as bigint) from json_each($1))
+      and status = 'unsubscribed' and left_why = 'author'
+    returning key";
+
+/// The same in the journal of their lists, where these stood as taken off.
+pub(crate) const OWN_HAND_NOTED: &str = "
+    insert into journal (list_id, what, quarter, why, part, number)
+    select n.list_id, 'left', n.left_at / 900000, w.why, own_part(), sum(w.number)
+    from subscriptions n
+        cross join (
+            select cast('author' as text) as why, cast(-1 as bigint) as number
+            union all select cast('' as text), cast(1 as bigint)
+        ) w
+    where n.key in (select cast(value as bigint) from json_each($1))
+      and n.confirmed_at is not null and n.left_at is not null
+      and not exists (
+          select 1 from leave_reasons r
+          where r.subscription = n.key and r.reason <> '' and r.at >= n.left_at
+      )
+      and not exists (
+          select 1 from subscribers s join suppressions x on x.hash = s.hash
+          where s.id = n.subscriber_id and x.created_at <= n.left_at
+      )
+    group by n.list_id, n.left_at / 900000, w.why
+    on conflict (list_id, what, quarter, why, part) do update set number = journal.number + excluded.number";
+
+/// Notes that readers leave by their own hand, also where the author or an import had ended it: neither is taken back
+/// then. Keys of subscriptions as JSON: `by_own_hand!(self, conn, keys)`.
+macro_rules! by_own_hand {
+    ($store:expr, $conn:expr, $keys:expr) => {
+        let keys: String = $keys;
+        sqlx::query($store.sql($crate::store::import_moves::SEAL))
+            .bind(&keys)
+            .execute(&mut *$conn)
+            .await?;
+        let hers: Vec<i64> = sqlx::query_scalar($store.sql($crate::store::leave::OWN_HAND))
+            .bind(&keys)
+            .fetch_all(&mut *$conn)
+            .await?;
+        if !hers.is_empty() {
+            sqlx::query($store.sql($crate::store::leave::OWN_HAND_NOTED))
+                .bind(serde_json::to_string(&hers).expect("numbers are JSON"))
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+pub(crate) use by_own_hand;
+
 /// Takes back what the author did by hand, not before `$2`; nobody who never confirmed is made a reader by it, and nobody
 /// comes back who left herself or is suppressed.
 const PUT_BACK: &str = "
@@ -180,7 +232,7 @@ const PUT_BACK: &str = "
       )";
 
 impl Store {
-    /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
+    /// Ends the subscription `key` by its reader's own hand and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
         again!(self.try_leave(key, None, at).await)
@@ -232,8 +284,15 @@ impl Store {
                 .bind(why)
                 .fetch_all(&mut *conn)
                 .await?;
-            // Also where an import had ended it: that one may be taken back.
-            sqlx::query(SEAL_ONE).bind(key.0).execute(&mut *conn).await?;
+            match why {
+                None => {
+                    by_own_hand!(self, conn, format!("[{}]", key.0));
+                }
+                // Also where an import had ended it: that one may be taken back.
+                Some(_) => {
+                    sqlx::query(SEAL_ONE).bind(key.0).execute(&mut *conn).await?;
+                }
+            }
             let readers = ended.iter().map(|&(list, subscriber)| (subscriber, list));
             let moves = take_queued!(self, conn, readers, at);
             apply_moves!(self, conn, moves);

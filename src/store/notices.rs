@@ -37,6 +37,18 @@ pub struct Hooked {
     pub hook_tries: i64,
 }
 
+/// What a webhook did not take since it took anything last.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Untaken {
+    /// When the first of these notices was written down.
+    pub since: i64,
+    pub notices: i64,
+    /// Of these, those of which it is not asked any more.
+    pub given_up: i64,
+    /// What came of asking about the newest of them.
+    pub answer: String,
+}
+
 /// What makes a notice superfluous: one of its kind within the window; of a start, of bounces and of complaints, any
 /// of that run; the relay's return where its failing was not told. A hold or an end is none: a person stands between
 /// it and the one before.
@@ -212,6 +224,27 @@ impl Store {
                 .bind(now.0)
                 .fetch_one(conn)
                 .await?;
+            Ok(found)
+        })
+    }
+
+    /// What the webhook did not take, newer than the last notice that it took; none where it took the last one.
+    pub async fn hook_untaken(&self) -> Result<Option<Untaken>> {
+        read!(self, conn => {
+            let found: Option<Untaken> = sqlx::query_as(
+                "select min(n.at) as since, count(*) as notices,
+                        count(case when n.hook_due is null then 1 end) as given_up,
+                        (select hook_answer from notices where hook_answer is not null order by at desc, id desc limit 1)
+                            as answer
+                 from notices n
+                 where n.hook_answer is not null and n.at > coalesce((
+                     select max(taken.at) from notices taken
+                     where taken.hook_tries > 0 and taken.hook_due is null and taken.hook_answer is null
+                 ), 0)
+                 having count(*) > 0",
+            )
+            .fetch_optional(conn)
+            .await?;
             Ok(found)
         })
     }

@@ -26,6 +26,8 @@ pub struct Reached {
     /// Who opened and who clicked, as was judged: the name of a class.
     pub opened: Option<String>,
     pub clicked: Option<String>,
+    /// 1 where its reader wants nothing counted any more since she got it; none where nothing of it was judged.
+    pub withdrawn: Option<i64>,
     /// Why she left the run's list, where she has said it.
     pub reason: Option<String>,
     pub words: Option<String>,
@@ -103,14 +105,15 @@ impl Store {
 /// Of the blocks that hold any.
 pub const BY_BLOCK: &str = "
     select d.seq, d.subscriber_id, u.address, d.state, d.settled_at, d.code, d.enhanced, d.reply,
-        d.opened_at, d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked, w.reason, w.words
+        d.opened_at, d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked, j.withdrawn,
+        w.reason, w.words
     from blocks b
         cross join runs r
         cross join deliveries d
         left join judged j on j.run_id = d.run_id and j.seq = d.seq
         left join subscribers u on u.id = d.subscriber_id
         left join subscriptions n on n.subscriber_id = d.subscriber_id and n.list_id = r.list_id
-        left join leave_reasons w on w.subscription = n.key and d.departed_at is not null
+        left join leave_reasons w on w.subscription = n.key and w.at >= d.departed_at
     where b.run_id = $1 and b.block >= ($2 + 1) / 256 and r.id = b.run_id and d.run_id = b.run_id
       and d.seq >= b.block * 256 and d.seq < b.block * 256 + 256 and +d.seq > $2
       and case $3
@@ -128,7 +131,7 @@ pub const BY_BLOCK: &str = "
 /// By what was judged.
 pub const BY_VERDICT: &str = "
     select d.seq, d.subscriber_id, u.address, d.state, d.settled_at, d.code, d.enhanced, d.reply,
-        d.opened_at, d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked,
+        d.opened_at, d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked, j.withdrawn,
         cast(null as text) as reason, cast(null as text) as words
     from judged j
         join deliveries d on d.run_id = j.run_id and d.seq = j.seq
@@ -140,7 +143,7 @@ pub const BY_VERDICT: &str = "
 /// By link.
 pub const BY_LINK: &str = "
     select d.seq, d.subscriber_id, u.address, d.state, d.settled_at, d.code, d.enhanced, d.reply,
-        d.opened_at, d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked,
+        d.opened_at, d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked, j.withdrawn,
         cast(null as text) as reason, cast(null as text) as words
     from reader_clicks c
         join judged j on j.run_id = c.run_id and j.seq = c.seq

@@ -23,7 +23,7 @@ pub struct Sought<'a> {
     /// Of an address or a name.
     pub part: &'a str,
     pub list: Option<ListId>,
-    /// Of a subscription, on the list if one is named.
+    /// Of a subscription, on the list if one is named; `suppressed` of whoever would read it and is.
     pub status: &'a str,
     pub tag: &'a str,
 }
@@ -99,6 +99,8 @@ pub struct Got {
     /// Who opened it and who clicked, as was judged: the name of a class.
     pub opened: Option<String>,
     pub clicked: Option<String>,
+    /// 1 where its reader wants nothing counted any more since she got it; none where nothing of it was judged.
+    pub withdrawn: Option<i64>,
 }
 
 /// Something that happened with one of her deliveries.
@@ -277,12 +279,15 @@ impl Store {
     }
 }
 
-/// By time: of a list, those who said why they left it.
+/// By time: of a list, those who said why they left it, among so many who last said so of any.
 pub const LEAVERS: &str = "
-    select w.at, w.reason, w.words, u.id, u.address from leave_reasons w
+    select w.at, w.reason, w.words, u.id, u.address
+    from (select subscription, at, reason, words from leave_reasons order by at desc limit 5000) w
         cross join subscriptions n
         cross join subscribers u
-    where n.key = w.subscription and u.id = n.subscriber_id and n.list_id = $1 and n.status = 'unsubscribed' order by w.at desc limit $2";
+    where n.key = w.subscription and u.id = n.subscriber_id and n.list_id = $1 and n.status = 'unsubscribed'
+      and w.at >= n.left_at
+    order by w.at desc limit $2";
 
 /// The words with a capital in front of each.
 fn capital(words: &str) -> String {
@@ -320,7 +325,10 @@ pub const READERS_SOUGHT: &str = "
     )
     and (($7 = 0 and $8 = '') or exists (
         select 1 from subscriptions n
-        where n.subscriber_id = s.id and ($7 = 0 or n.list_id = $7) and ($8 = '' or n.status = $8)
+        where n.subscriber_id = s.id and ($7 = 0 or n.list_id = $7) and ($8 = '' or $8 = case
+            when n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+                and exists (select 1 from suppressions x where x.hash = s.hash) then 'suppressed'
+            else n.status end)
     ))
     and ($9 = '' or exists (select 1 from tags t where t.subscriber_id = s.id and t.tag = $9))
     order by s.id limit $4";
@@ -368,7 +376,7 @@ pub const CONSENTS: &str = "
 /// By reader, in the order of runs.
 pub const DELIVERIES: &str = "
     select d.run_id, d.seq, r.title, m.kind, d.state, d.attempts, d.due_at, d.settled_at, d.opened_at,
-        d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked
+        d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked, j.withdrawn
     from deliveries d
         join runs r on r.id = d.run_id
         left join judged j on j.run_id = d.run_id and j.seq = d.seq

@@ -37,6 +37,9 @@ pub struct Run {
     /// Why it is held, in the words of whoever held it.
     pub reason: Option<String>,
     pub created_at: i64,
+    /// Who is confirmed by then takes part: when the copying of its readers began, which has ended at `started_at`.
+    #[serde(skip)]
+    pub cutoff: i64,
     pub started_at: Option<i64>,
     pub finished_at: Option<i64>,
     /// When it came into its status.
@@ -220,6 +223,8 @@ pub struct Plan {
     /// How many of its readers have the issue or are to get it by another run, which was accepted; none where nobody
     /// looked.
     pub doubles: Option<i64>,
+    /// Of these, how many are to get it by which run that is not over.
+    pub shared: Vec<(RunId, i64)>,
 }
 
 /// What came of asking for a run.
@@ -245,7 +250,7 @@ pub enum Frozen {
 }
 
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
-    recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
+    recipients, reason, created_at, cutoff, started_at, finished_at, since, start_at, zone, local_at, zone_field,
     per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
     trial, segment, monthly, expected, doubted";
 

@@ -72,7 +72,7 @@ const TRACES: &str = "
                 or exists (
                     select 1 from delivery_events v join events e on e.id = v.event_id
                     where v.run_id = d.run_id and v.seq = d.seq
-                      and e.kind in ('open', 'click', 'unsubscribe', 'complaint')
+                      and e.kind in ('open', 'click', 'view', 'unsubscribe', 'complaint')
                 )
             ) then 1 else 0 end), 0) as bigint) as foretold,
         cast(coalesce(sum(case when d.state in ('failed', 'expired') and d.code is null

@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::clock::{Clock, Timestamp};
 use crate::event::EventKind;
 use crate::event::score::{JUDGED, RULES, Witness};
-use crate::id::RunId;
+use crate::id::{DeliveryKey, RunId};
 use crate::rollout::provider;
-use crate::stats::tally::{share, share_of_withdrawn};
+use crate::stats::tally::{reader_counted, share, share_of_withdrawn};
 use crate::store::folds::{BlockGain, Facts, Folded, JudgedRow, Logged, Position};
 use crate::store::{Result, Store};
 use crate::track::flood::{Flood, PIECE};
@@ -267,18 +267,7 @@ impl Folder<'_> {
                 event.after = event.after.or(since);
                 folded.index.push((key.seq, event.id, event.after));
             }
-            count(
-                &mut folded,
-                key.seq,
-                key.block(),
-                facts.opened,
-                facts.clicked,
-                &events,
-            );
-            if !known.whole {
-                // Whatever it gave before cannot be taken back, so that nothing is given anew.
-                continue;
-            }
+            count(&mut folded, key, facts, &events);
             let provider = provider_of(facts);
             let subject = subject(known.test, key.seq);
             let earlier = earlier.remove(&key.seq).unwrap_or_default();
@@ -287,6 +276,22 @@ impl Folder<'_> {
             if withdrawn != facts.withdrawn {
                 folded.stale.insert(key.block());
             } else if earlier.len() >= JUDGED {
+                continue;
+            }
+            if !known.whole {
+                // What it gave before cannot be worked out again, so that nothing is given anew; who withdraws takes
+                // along what was judged of her.
+                if withdrawn != facts.withdrawn {
+                    let before = reader_counted(facts.judged, &provider, subject);
+                    folded.tally.merge(&before, -1);
+                    folded.judged.push(JudgedRow {
+                        seq: key.seq,
+                        provider,
+                        opened: None,
+                        clicked: None,
+                        withdrawn,
+                    });
+                }
                 continue;
             }
             let of = |events: &[Witness<'_>], withdrawn: bool| match withdrawn {
@@ -352,6 +357,8 @@ impl Folder<'_> {
             let Some(facts) = facts.get(&seq) else {
                 continue;
             };
+            // Older rules have not counted a look at the copy's page as a first open.
+            note_firsts(&mut folded, DeliveryKey { run, seq }, facts, &events);
             let provider = provider_of(facts);
             let events = witnesses(&events);
             let share = match facts.withdrawn {
@@ -396,49 +403,45 @@ impl Folder<'_> {
 }
 
 /// The counters that need no verdict.
-fn count(
-    folded: &mut Folded,
-    seq: u32,
-    block: u32,
-    opened: bool,
-    clicked: bool,
-    events: &[Logged],
-) {
-    let (mut open, mut click): (Option<Timestamp>, Option<Timestamp>) = (None, None);
-    let mut gain = folded.blocks.get(&block).copied().unwrap_or_default();
+fn count(folded: &mut Folded, key: DeliveryKey, facts: &Facts, events: &[Logged]) {
+    note_firsts(folded, key, facts, events);
+    let mut gain = folded.blocks.get(&key.block()).copied().unwrap_or_default();
     for Logged { event, .. } in events.iter().filter(|event| !event.event.evidence.head) {
-        let earlier =
-            |known: Option<Timestamp>| Some(known.map_or(event.at, |at| at.min(event.at)));
         match event.kind {
-            EventKind::Open => {
-                gain.opens += 1;
-                open = earlier(open);
-            }
+            EventKind::Open => gain.opens += 1,
             EventKind::Click => {
                 gain.clicks += 1;
-                click = earlier(click);
                 if let Some(link) = event.link {
                     *folded.link_clicks.entry(link).or_default() += 1;
-                    let first = folded.reader_clicks.entry((seq, link)).or_insert(event.at);
+                    let first = folded.reader_clicks.entry((key.seq, link));
+                    let first = first.or_insert(event.at);
                     *first = event.at.min(*first);
                 }
             }
-            EventKind::Unsubscribe
-            | EventKind::Confirm
-            | EventKind::View
-            | EventKind::Bounce
-            | EventKind::Complaint
-            | EventKind::Withdrawal => {}
+            _ => {}
         }
     }
-    let (open, click) = (open.filter(|_| !opened), click.filter(|_| !clicked));
-    gain.opened += i64::from(open.is_some());
-    gain.clicked += i64::from(click.is_some());
-    if open.is_some() || click.is_some() {
-        folded.firsts.push((seq, open, click));
-    }
     if gain != BlockGain::default() {
-        folded.blocks.insert(block, gain);
+        folded.blocks.insert(key.block(), gain);
+    }
+}
+
+/// When a copy was first looked at, by its pixel or on its own page, and when a link of it was first asked for: by
+/// whomever, and where none of that was known before.
+fn note_firsts(folded: &mut Folded, key: DeliveryKey, facts: &Facts, events: &[Logged]) {
+    let first = |of: fn(EventKind) -> bool| {
+        let those = events.iter().filter(|event| !event.event.evidence.head);
+        let those = those.filter(|event| of(event.event.kind));
+        those.map(|event| event.event.at).min()
+    };
+    let looks = |kind| matches!(kind, EventKind::Open | EventKind::View);
+    let open = first(looks).filter(|_| !facts.opened);
+    let click = first(|kind| kind == EventKind::Click).filter(|_| !facts.clicked);
+    if open.is_some() || click.is_some() {
+        let gain = folded.blocks.entry(key.block()).or_default();
+        gain.opened += i64::from(open.is_some());
+        gain.clicked += i64::from(click.is_some());
+        folded.firsts.push((key.seq, open, click));
     }
 }
 

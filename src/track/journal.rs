@@ -69,6 +69,24 @@ impl Journal {
         }
     }
 
+    /// Where the leavings stand that the database refused whenever it was asked: a person takes these readers off.
+    pub fn refused(&self) -> PathBuf {
+        self.path.with_extension("refused")
+    }
+
+    /// How to mend it, where there are any.
+    pub fn trouble(&self) -> Option<String> {
+        let path = self.refused();
+        let found = fs::metadata(&path).is_ok_and(|found| found.len() > 0);
+        found.then(|| {
+            format!(
+                "readers who have left are mailed on, as the database refuses their leaving: they stand in `{}` by the \
+                 keys of their subscriptions; take them off by hand and delete that file",
+                path.display()
+            )
+        })
+    }
+
     /// Whether anything waits in it.
     pub fn is_pending(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|found| found.len() > 0)
@@ -174,7 +192,7 @@ impl Journal {
                 .await
             {
                 Err(error) if error.is_of_values() => {
-                    let aside = self.path.with_extension("refused");
+                    let aside = self.refused();
                     tracing::error!(
                         %error,
                         "a reader's leaving is refused by the database and put aside in `{}`; take her off by hand",

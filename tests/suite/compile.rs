@@ -16,6 +16,7 @@ pub mod pictures;
 mod slips;
 mod slots;
 mod themes;
+mod words;
 
 const SAMPLE: &str = "this-week-in-ai-research";
 

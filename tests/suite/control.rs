@@ -12,6 +12,7 @@ mod hygiene;
 mod interrupted;
 mod keyring;
 mod lists;
+mod meanwhile;
 mod migrate;
 mod notices;
 mod output;
@@ -25,6 +26,7 @@ mod stages;
 mod state;
 mod strangers;
 mod trial;
+mod webhook;
 
 use pressrun::smtp::sink::SinkOptions;
 

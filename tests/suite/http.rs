@@ -43,5 +43,7 @@ mod segments;
 mod signup;
 mod site;
 mod taken_back;
+mod typed;
+mod viewed;
 pub mod wire;
 mod withdrawn;

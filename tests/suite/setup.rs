@@ -63,6 +63,34 @@ fn init_makes_what_the_next_commands_need_and_never_overwrites() {
 }
 
 #[test]
+fn init_keeps_keys_out_of_a_repository_that_is_there_already_and_hides_nothing_else_of_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mine, whole) = (folder.path().join("mine"), folder.path().join("whole"));
+    for (place, name, text) in [
+        (&mine, "index.html", "<p>"),
+        (&whole, ".gitignore", "node_modules\n"),
+    ] {
+        std::fs::create_dir(place).expect("a folder");
+        std::fs::write(place.join(name), text).expect("a file");
+    }
+    let made = pressrun(folder.path(), &["init", "mine"]);
+    let ignored = std::fs::read_to_string(mine.join(".gitignore")).expect("a file");
+    assert!(
+        ignored.contains("\n/keyring.toml*\n") && !ignored.contains("\n/*\n"),
+        "{made}{ignored}"
+    );
+    let made = pressrun(folder.path(), &["init", "whole"]);
+    assert!(
+        made.contains("write into it:\n  /pressrun.toml\n  /keyring.toml*\n"),
+        "{made}"
+    );
+    let kept = std::fs::read(whole.join(".gitignore")).expect("a file");
+    assert_eq!(kept, b"node_modules\n");
+    let again = pressrun(folder.path(), &["init", "mine"]);
+    assert!(!again.contains("write into it"), "{again}");
+}
+
+#[test]
 fn init_refuses_what_could_not_work_before_it_writes_anything() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = "http://news.example.org";

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use pressrun::clock::Timestamp;
+use pressrun::delivery::{Outcome, State};
 use pressrun::id::RunId;
 use pressrun::status::RunStatus;
 use pressrun::store::Store;
+use pressrun::store::comeback::Hold;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::harness::{Database, Engine, block_on};
+use crate::ledger::{self, NOW};
 use crate::on_both;
 
 on_both!(
@@ -25,6 +28,45 @@ on_both!(
             Some("8")
         );
         store.close().await;
+    }
+);
+
+on_both!(
+    a_bounce_that_is_taken_back_allows_the_address_that_was_refused,
+    async |engine: Engine| {
+        let (database, store) = ledger::seeded(engine, 5).await;
+        let run = ledger::frozen(&store).await;
+        let leased = store.lease_blocks(run, "here", ledger::BOOT, ledger::LEASE, 9, NOW);
+        leased.await.expect("leases");
+        let refused = Outcome::Bounced(ledger::reply(550));
+        let mut bounce = ledger::settled(run, 3, false, refused);
+        bounce.suppress = Some(ledger::hash(4));
+        let key = bounce.key;
+        let bounced = store.commit_ledger(ledger::BOOT, &[bounce], &[], NOW).await;
+        bounced.expect("a bounce");
+        // She moves before it turns out that everybody is refused.
+        let bytes = |hash: &str| match engine {
+            Engine::Sqlite => format!("x'{hash}'"),
+            Engine::Postgres => format!("'\\x{hash}'"),
+        };
+        database
+            .raw(&format!(
+                "insert into former_addresses (hash, subscriber_id, at, key) values ({}, 4, 1, 9);
+                 update subscribers set address = 'n@x.example', canonical = 'n@x.example', hash = {} where id = 4",
+                bytes(&format!("{:064x}", 4)),
+                bytes(&format!("{:064x}", 77)),
+            ))
+            .await;
+        let hold = Hold {
+            why: "a test",
+            doubted: None,
+        };
+        let back = store
+            .hold_refused(run, State::Bounced, &[key], hold, NOW)
+            .await;
+        assert_eq!(back.expect("a hold"), 1);
+        let found = store.suppression(&ledger::hash(4)).await;
+        assert!(found.expect("a read").is_none());
     }
 );
 

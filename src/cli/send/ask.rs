@@ -6,8 +6,10 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::bail;
 
+use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::send::Send;
+use crate::publication::Built;
 use crate::run::guards::{Guard, Question};
 use crate::run::plan::Planned;
 use crate::store::runs::Audience;
@@ -41,11 +43,18 @@ impl Deed {
 
 impl Send {
     /// Refuses to go on where nobody can be asked and nothing was said.
-    pub(super) fn say_what(&self, slug: &str, list: &str, planned: &Planned) -> anyhow::Result<()> {
+    pub(super) fn say_what(
+        &self,
+        app: &App,
+        built: &Built,
+        other: Option<&Built>,
+        planned: &Planned,
+    ) -> anyhow::Result<()> {
         if self.yes || std::io::stdin().is_terminal() {
             return Ok(());
         }
-        let mut what = sentence(slug, list, planned);
+        eprint!("{}", self.approval(app, built, other, planned));
+        let mut what = sentence(&built.compiled.slug, &built.list, planned);
         for note in &planned.notes {
             what.push_str("; ");
             what.push_str(note);
@@ -72,8 +81,18 @@ impl Send {
         self.accept.contains(&guard) || (guard == Guard::SameIssue && self.again)
     }
 
-    /// Tells the plan, and asks unless `--yes` was said.
-    pub(super) fn confirm(&self, slug: &str, list: &str, planned: &Planned) -> anyhow::Result<()> {
+    /// Tells the plan, and asks with the whole of it before the eyes unless `--yes` was said.
+    pub(super) fn confirm(
+        &self,
+        app: &App,
+        built: &Built,
+        other: Option<&Built>,
+        planned: &Planned,
+    ) -> anyhow::Result<()> {
+        let (slug, list) = (&built.compiled.slug, &built.list);
+        if !self.yes {
+            eprint!("{}", self.approval(app, built, other, planned));
+        }
         for note in &planned.notes {
             eprintln!("{note}");
         }

@@ -8,7 +8,7 @@ use crate::cli::follow::store::is_passing;
 use crate::cli::signal::Stop;
 use crate::cli::{Exit, audit, control, follow};
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
-use crate::deliver::{Engine, Taken, charge};
+use crate::deliver::{Engine, Taken, charge, is_sending};
 use crate::id::RunId;
 use crate::notice;
 use crate::run;
@@ -204,6 +204,18 @@ async fn finish_system_mails(
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Who leaves the sending, of `run` or of anything, to others is told where there are none.
+pub(super) async fn note_if_nobody_sends(app: &App, run: Option<&Run>) -> anyhow::Result<()> {
+    if !is_sending(app).await? {
+        eprintln!("note: no process sends now");
+    } else if let Some(run) = run
+        && !charge::has_in_charge(app, run).await?
+    {
+        eprintln!("note: the `send` at work is another run's, and no `pressrun serve` is there");
     }
     Ok(())
 }

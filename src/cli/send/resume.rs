@@ -4,8 +4,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::app::App;
-use crate::cli::send::foreground::send_and_follow;
-use crate::cli::send::note_if_nobody_sends;
+use crate::cli::send::foreground::{note_if_nobody_sends, send_and_follow};
 use crate::cli::{Cli, Exit, audit, control, follow, signal};
 use crate::deliver::{charge, setup, state};
 use crate::run::{self, why};

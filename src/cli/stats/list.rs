@@ -2,7 +2,7 @@
 
 use crate::cli::stats::columns::{columns, grouped, line, row, told};
 use crate::numbers::ListReport;
-use crate::stats::growth::words;
+use crate::stats::growth::{Growth, words};
 use crate::stats::interval::Share;
 use crate::stats::spark;
 use crate::terminal::plain;
@@ -25,6 +25,18 @@ pub fn text(report: &ListReport) -> String {
         ),
     );
     text.push('\n');
+    bars(&mut text, growth);
+    text.push('\n');
+    weeks(&mut text, growth);
+    if !growth.cohorts.is_empty() {
+        text.push('\n');
+        cohorts(&mut text, growth);
+    }
+    text
+}
+
+/// All weeks as two lines of bars.
+fn bars(text: &mut String, growth: &Growth) {
     let joined = growth.weeks.iter().map(|week| week.joined);
     let left = growth.weeks.iter().map(|week| week.left);
     for (name, numbers) in [
@@ -35,10 +47,14 @@ pub fn text(report: &ListReport) -> String {
         let bars = spark::line(&numbers);
         let weeks = numbers.len();
         line(
-            &mut text,
+            text,
             &format!("{name:<6} {bars}|  {} in {weeks} weeks", grouped(all)),
         );
     }
+}
+
+/// The last weeks one by one.
+fn weeks(text: &mut String, growth: &Growth) {
     let mut rows = vec![row([
         "week of",
         "joined",
@@ -63,22 +79,22 @@ pub fn text(report: &ListReport) -> String {
             why.join(", "),
         ]
     }));
-    text.push('\n');
     text.push_str(&columns(&rows, |place| (1..5).contains(&place)));
     if growth.weeks.iter().any(|week| week.imported > 0) {
         line(
-            &mut text,
+            text,
             "imported: brought by an import that does not say when they joined",
         );
     }
     let returned: i64 = growth.weeks.iter().map(|week| week.returned).sum();
     if returned > 0 {
         let said = format!("joined: {} of them had left before", grouped(returned));
-        line(&mut text, &said);
+        line(text, &said);
     }
-    if growth.cohorts.is_empty() {
-        return text;
-    }
+}
+
+/// The readers by the month in which they joined.
+fn cohorts(text: &mut String, growth: &Growth) {
     let mut rows = vec![row([
         "joined in",
         "readers",
@@ -98,20 +114,18 @@ pub fn text(report: &ListReport) -> String {
             cohort.clicking.and_then(share).unwrap_or_default(),
         ]
     }));
-    text.push('\n');
     text.push_str(&columns(&rows, |place| place > 0));
     if growth.issues.tell() {
         line(
-            &mut text,
+            text,
             "clicking: clicked in one of the last 8 issues; machines are left out, and who is not counted",
         );
     }
     if let Some(said) = growth.issues.said() {
-        line(&mut text, &said);
+        line(text, &said);
     }
     line(
-        &mut text,
+        text,
         "of fewer than 30 readers there is not enough data for a share",
     );
-    text
 }

@@ -228,8 +228,11 @@ fn machines(judged: &Judged) -> String {
         line(
             &mut text,
             &format!(
-                "{} looks at it in a browser, by its own link; who looked has opened it",
-                grouped(views)
+                "{} at it in a browser, by its own link; who looked has opened it",
+                match views {
+                    1 => "1 look".to_owned(),
+                    views => format!("{} looks", grouped(views)),
+                }
             ),
         );
     }
@@ -238,8 +241,11 @@ fn machines(judged: &Judged) -> String {
         line(
             &mut text,
             &format!(
-                "{} more readers are counted by Apple's proxy alone, which opens every mail",
-                grouped(apple)
+                "{} counted by Apple's proxy alone, which opens every mail",
+                match apple {
+                    1 => "1 more reader is".to_owned(),
+                    apple => format!("{} more readers are", grouped(apple)),
+                }
             ),
         );
     }

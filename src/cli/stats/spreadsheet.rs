@@ -70,7 +70,9 @@ pub fn issue(report: &Report) -> String {
     rows.classes("opens", &judged.opens);
     rows.classes("views", &judged.views);
     for link in &run.links {
-        let name = format!("{} {}", link.name, link.url);
+        // As it was sent: a link that is corrected is the same row as before.
+        let sent = link.corrected.as_ref().map_or(&link.url, |now| &now.sent);
+        let name = format!("{} {sent}", link.name);
         rows.share("link", &name, "clicked", &link.judged.readers);
         rows.number("link", &name, "place", link.link + 1);
         let clicks = &link.judged.clicks;

@@ -144,26 +144,47 @@ async fn restored(app: &App, import: &Import) -> anyhow::Result<Exit> {
 }
 
 fn as_text(summary: &Summary) -> String {
+    let mut text = first_line(summary);
+    text.push_str(&format!("{}\n", diff(summary)));
+    for note in Outcome::from(summary).notes() {
+        text.push_str(&format!("note: {}\n", plain(&note)));
+    }
+    taken_off(&mut text, summary);
+    pending(&mut text, summary);
+    unread(&mut text, summary);
+    rejected(&mut text, summary);
+    if let Some(id) = summary.import {
+        if summary.resumed > 0 {
+            text.push_str("an import that was broken off went on\n");
+        }
+        text.push_str(&format!(
+            "`pressrun subscribers undo-import {id}` takes it back\n"
+        ));
+    }
+    text
+}
+
+fn first_line(summary: &Summary) -> String {
     let Summary { file, list, .. } = summary;
     let whose = match summary.service.as_str() {
         "" => String::new(),
         service => format!(", an export of {service},"),
     };
-    let mut text = match summary.dry_run {
+    match summary.dry_run {
         true => format!("a dry run: nothing of `{file}`{whose} was written to `{list}`\n"),
         false if summary.tally.added == 0 => format!("imported `{file}`{whose} into `{list}`\n"),
         false => format!(
             "imported `{file}`{whose} into `{list}` as {}\n",
             summary.status
         ),
-    };
-    text.push_str(&format!("{}\n", diff(summary)));
-    for note in Outcome::from(summary).notes() {
-        text.push_str(&format!("note: {}\n", plain(&note)));
     }
+}
+
+/// Readers of the list who get no mail any more.
+fn taken_off(text: &mut String, summary: &Summary) {
     let toll = summary.toll();
     if summary.dry_run && toll.is_heavy() {
-        let words = toll.words(list);
+        let words = toll.words(&summary.list);
         text.push_str(&format!(
             "note: {words}; is that what the file means? The import asks for `--accept taken-off`\n"
         ));
@@ -173,8 +194,12 @@ fn as_text(summary: &Summary) -> String {
             false => "note: readers of this list get no mail any more; taking the import back puts them back\n",
         });
     }
-    if summary.tally.pending > 0 {
-        let pending = summary.tally.pending;
+}
+
+/// Readers who have not confirmed yet, and what becomes of them.
+fn pending(text: &mut String, summary: &Summary) {
+    let (pending, waiting) = (summary.tally.pending, summary.tally.waiting);
+    if pending > 0 {
         text.push_str(&format!(
             "pending, and mailed nothing before they confirm: {pending}"
         ));
@@ -183,17 +208,21 @@ fn as_text(summary: &Summary) -> String {
             false => "\n",
         });
     }
-    let waiting = summary.tally.waiting;
     if waiting > 0 {
         text.push_str(&format!(
             "pending before this, and left so: {waiting}; `--status confirmed` beside `--consent` confirms them\n"
         ));
     }
-    if waiting + summary.tally.pending > 0 {
+    if waiting + pending > 0 {
         text.push_str(&format!(
-            "`pressrun subscribers ask --list {list}` mails those who are pending, once, whether they want it\n"
+            "`pressrun subscribers ask --list {}` mails those who are pending, once, whether they want it\n",
+            summary.list
         ));
     }
+}
+
+/// Which tables of the file were read, and which columns were not.
+fn unread(text: &mut String, summary: &Summary) {
     if !summary.tables.is_empty() {
         let names = plain(&summary.tables.join("`, `"));
         text.push_str(&format!("tables in the archive: `{names}`\n"));
@@ -210,6 +239,10 @@ fn as_text(summary: &Summary) -> String {
             "columns without a field were ignored: `{names}`\n"
         ));
     }
+}
+
+/// The first rejected rows, and where all of them are.
+fn rejected(text: &mut String, summary: &Summary) {
     let told = summary.rejects.len().min(TOLD);
     for reject in &summary.rejects[..told] {
         let place = match &reject.table {
@@ -233,15 +266,6 @@ fn as_text(summary: &Summary) -> String {
             "rejected rows are in `{path}`; mend them and import that file\n"
         ));
     }
-    if let Some(id) = summary.import {
-        if summary.resumed > 0 {
-            text.push_str("an import that was broken off went on\n");
-        }
-        text.push_str(&format!(
-            "`pressrun subscribers undo-import {id}` takes it back\n"
-        ));
-    }
-    text
 }
 
 /// What changes, in one line: `+412 new, 88 known, 19 stay unsubscribed, 6 rejected`.

@@ -27,6 +27,27 @@ fn tables() -> &'static BTreeMap<String, Table> {
     })
 }
 
+#[derive(Deserialize)]
+struct Shipped {
+    words: Words,
+}
+
+/// The English that comes along: what every theme has, and what the themes of this build say instead.
+pub(super) fn shipped() -> &'static [Words] {
+    static SHIPPED: OnceLock<Vec<Words>> = OnceLock::new();
+    SHIPPED.get_or_init(|| {
+        let themes = [
+            include_str!("../../../emails/themes/digest/theme.toml"),
+            include_str!("../../../emails/themes/letter/theme.toml"),
+            include_str!("../../../emails/themes/magazine/theme.toml"),
+        ];
+        let read = |text| toml::from_str::<Shipped>(text).expect("a theme of this build");
+        let own = themes.map(|text| read(text).words);
+        let english = tables()[ENGLISH].words.clone();
+        own.into_iter().chain([english]).collect()
+    })
+}
+
 /// The language itself of a BCP 47 tag, in small letters.
 pub(super) fn primary(language: &str) -> String {
     let primary = language.split(['-', '_']).next().unwrap_or_default();
@@ -49,11 +70,12 @@ pub fn ways(language: &str) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENGLISH, of, tables, ways};
+    use super::{ENGLISH, of, shipped, tables, ways};
 
     #[test]
     fn every_language_has_every_word() {
         assert!(tables().contains_key(ENGLISH));
+        assert_eq!(shipped().len(), 4);
         assert_eq!(
             of("de-AT").map(|words| words.notes.as_str()),
             Some("Anmerkungen")

@@ -14,21 +14,20 @@ use crate::deliver::direct::memory;
 use crate::deliver::direct::nameserver::Nameserver;
 use crate::deliver::direct::pools::{Place, Pools, PutOff};
 use crate::deliver::direct::reach::Reach;
-use crate::deliver::direct::resolve::Resolved;
 use crate::deliver::judge::{Attempt, judge};
-use crate::deliver::ledger::{Ledger, Settling};
+use crate::deliver::ledger::Settling;
 use crate::deliver::queue::Job;
 use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::RunId;
-use crate::mx::health::Waits;
 use crate::reply::reason::classify;
 use crate::reply::{Reply, Stage};
 use crate::retry;
 use crate::store::learned::Learned;
 
-/// Domains and pools that are remembered.
+mod found;
+
+/// Domains that are remembered.
 const DOMAINS: usize = 50_000;
-const POOLS: usize = 10_000;
 /// Between two looks for domains that need not be remembered: each goes through all of them.
 const TIDY: Duration = Duration::from_secs(60);
 /// A job whose domain cannot be looked up soon, because half of all jobs wait for that, comes back after this time.
@@ -37,8 +36,6 @@ const CROWDED: Duration = Duration::from_secs(10);
 const NEWS: Duration = Duration::from_secs(120);
 /// Domains that are named of those that no mail gets through to.
 const NAMED: usize = 3;
-/// What is known of a domain that takes no mail, or is not there, is believed so long.
-const BELIEVED: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -155,101 +152,6 @@ impl Direct {
                 Some(self.waits(put_off, now))
             }
         }
-    }
-
-    /// A domain was looked up: its jobs go on.
-    pub(super) async fn found(&self, domain: &str, resolved: Resolved, ledger: &Ledger) {
-        let now = self.app.clock.now();
-        let settling = {
-            let mut state = self.state();
-            let State {
-                pools,
-                domains,
-                asked,
-                nameserver,
-                ..
-            } = &mut *state;
-            let entry = domains.entry(domain.to_owned()).or_default();
-            let jobs = match std::mem::take(&mut entry.known) {
-                Known::Asked(jobs) => jobs,
-                _ => Vec::new(),
-            };
-            *asked -= jobs.len();
-            let jobs = jobs.into_iter();
-            if matches!(
-                resolved,
-                Resolved::Site { .. } | Resolved::Refused | Resolved::Nowhere(_)
-            ) {
-                entry.failures = 0;
-                entry.since = None;
-                nameserver.answered();
-            }
-            if matches!(resolved, Resolved::Site { .. } | Resolved::Refused) {
-                entry.there = Some(now);
-                if entry.missing.take().is_some() {
-                    nameserver.remembered();
-                }
-            }
-            let dark = matches!(resolved, Resolved::Dark(_));
-            let settling: Vec<Settling> = match resolved {
-                Resolved::Site {
-                    place,
-                    provider,
-                    hosts,
-                    ttl,
-                } => {
-                    pools.tidy(POOLS, now);
-                    pools.add(&place, &provider, &hosts);
-                    let room = self.room;
-                    let put_off: Vec<_> = jobs
-                        .filter_map(|job| pools.push(&place, job, room, now).err())
-                        .collect();
-                    entry.known = Known::At(place, now.after(ttl));
-                    put_off
-                        .into_iter()
-                        .map(|put_off| self.waits(*put_off, now))
-                        .collect()
-                }
-                Resolved::Refused => {
-                    entry.known = Known::Refused(now.after(BELIEVED));
-                    jobs.map(|job| self.judged(job, refusal(domain))).collect()
-                }
-                Resolved::Nowhere(why) => {
-                    let gone = |job| self.judged(job, nowhere(&why));
-                    let settling = jobs.map(gone).collect();
-                    entry.known = Known::Nowhere(why, now.after(BELIEVED));
-                    settling
-                }
-                Resolved::Unknown(why) | Resolved::Unanswered(why) | Resolved::Dark(why) => {
-                    tracing::info!(domain, "a domain cannot be delivered to now: {why}");
-                    let failing = Some(*entry.since.get_or_insert(now));
-                    let until = match dark {
-                        true => nameserver.is_silent(&why, self.app.config.send.probe, now),
-                        false => {
-                            entry.failures = entry.failures.saturating_add(1);
-                            let Waits {
-                                schedule,
-                                jitter,
-                                fraction,
-                            } = self.waits_of();
-                            retry::due(schedule, entry.failures, jitter, fraction, now)
-                        }
-                    };
-                    let put_off = jobs.map(|job| PutOff {
-                        job,
-                        until,
-                        why: why.clone(),
-                        failing,
-                    });
-                    let settling = put_off.map(|put_off| self.waits(put_off, now)).collect();
-                    entry.known = Known::Unknown(why, until);
-                    settling
-                }
-            };
-            settling
-        };
-        self.settle(settling, ledger).await;
-        self.filled.notify_waiters();
     }
 
     /// A delivery waits for its domain. It expires only after the domain has failed for as long as a

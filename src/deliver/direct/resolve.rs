@@ -113,34 +113,13 @@ impl Resolver {
             false => None,
         };
         let bound = proof.as_ref().map(|proof| [domain, &proof.canonical]);
-        let mut site = Vec::with_capacity(hosts.len());
-        let mut unsafe_ones = 0;
-        let mut dark = None;
-        let mut longest = LONG;
-        for host in &hosts {
-            match self
-                .demand(host, &provider, policy.as_ref(), bound.as_ref())
-                .await
-            {
-                Ok(Some((demand, ttl))) => {
-                    longest = longest.min(ttl);
-                    site.push(Host {
-                        preference: host.preference,
-                        name: host.host.clone(),
-                        demand,
-                    });
-                }
-                Ok(None) => unsafe_ones += 1,
-                // RFC 7672, section 2.1.2: of which nothing is known cannot be reached, and the others can.
-                Err(error) => (dark, longest) = (Some(error), SHORT),
-            }
-        }
-        if let (true, Some(error)) = (site.is_empty(), dark) {
-            return Err(error);
-        }
+        let (site, longest) = self
+            .site(&hosts, &provider, policy.as_ref(), bound.as_ref())
+            .await?;
         if site.is_empty() {
             let why = format!(
-                "the MTA-STS policy of `{domain}` names none of its {unsafe_ones} MX hosts"
+                "the MTA-STS policy of `{domain}` names none of its {} MX hosts",
+                hosts.len()
             );
             return Ok(Resolved::Unknown(why));
         }
@@ -157,6 +136,39 @@ impl Resolver {
             hosts: site,
             ttl: answer.ttl.min(longest).max(SHORT),
         })
+    }
+
+    /// Those of the hosts to which mail may go, and how long at most that is known. None is left only where a policy names
+    /// none of them.
+    async fn site(
+        &self,
+        hosts: &[Exchange],
+        provider: &Provider,
+        policy: Option<&Policy>,
+        bound: Option<&[&str; 2]>,
+    ) -> Result<(Vec<Host>, Duration), LookupError> {
+        let mut site = Vec::with_capacity(hosts.len());
+        let mut dark = None;
+        let mut longest = LONG;
+        for host in hosts {
+            match self.demand(host, provider, policy, bound).await {
+                Ok(Some((demand, ttl))) => {
+                    longest = longest.min(ttl);
+                    site.push(Host {
+                        preference: host.preference,
+                        name: host.host.clone(),
+                        demand,
+                    });
+                }
+                Ok(None) => {}
+                // RFC 7672, section 2.1.2: of which nothing is known cannot be reached, and the others can.
+                Err(error) => (dark, longest) = (Some(error), SHORT),
+            }
+        }
+        match dark {
+            Some(error) if site.is_empty() => Err(error),
+            _ => Ok((site, longest)),
+        }
     }
 
     /// What is asked of a connection to `host`, and for how long at most; none where no mail may go there. `bound` are

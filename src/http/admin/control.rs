@@ -14,14 +14,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::http::admin::{Admin, issues, runs};
+use crate::http::admin::refused::Refused;
+use crate::http::admin::{Admin, issues, numbers, runs};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail, addresses};
 use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
 use crate::run::{self, guards, links, reschedule, test_copy};
-use crate::schedule;
+use crate::schedule::{self, Start};
 use crate::status::RunStatus;
 use crate::store::access::Session;
 use crate::store::runs::Run;
@@ -102,23 +103,28 @@ pub(super) async fn move_start(
     let zone = &app.config.publication.timezone;
     let start = match schedule::start(&text, zone, app.clock.now()) {
         Ok(start) => start,
-        Err(why) => return Ok(admin.refused_form("/issues", &path(&id), &anyhow!(why), &form)),
+        Err(why) => {
+            let refused = Refused::of("move", "at", &anyhow!(why), &form);
+            return runs::show(&admin, &run, None, Some(refused)).await;
+        }
     };
-    let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
-    // What hour was taken where the clocks skip it or strike it twice.
-    let said = start.note.is_some();
-    let sure = form.get("accept") == "yes";
-    let desk = Arc::clone(&admin);
-    let work = async move {
-        let promos = guards::promos_of(&desk.app, &run, &start).await?;
-        let promos = promos.unwrap_or_default();
-        let asked = guards::of_hour(&desk.app, &run, start.at, &promos).await?;
-        let asked: Vec<String> = asked.into_iter().map(|asked| asked.sentence).collect();
-        anyhow::ensure!(
-            sure || asked.is_empty(),
+    let asked = match questions(app, &run, &start).await {
+        Ok(asked) => asked,
+        Err(why) => return Ok(admin.refused("/issues", &path(&id), &why)),
+    };
+    if form.get("accept") != "yes" && !asked.is_empty() {
+        let why = anyhow!(
             "it was not moved: {}; tick the box that says you are sure, and it is",
             asked.join("; ")
         );
+        let refused = Refused::of("move", "accept", &why, &form);
+        return runs::show(&admin, &run, None, Some(refused)).await;
+    }
+    let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
+    // What hour was taken where the clocks skip it or strike it twice.
+    let said = start.note.is_some();
+    let desk = Arc::clone(&admin);
+    let work = async move {
         reschedule::reschedule(&desk.app, &run, &start).await?;
         desk.note(&session, &what, &about(&run)).await
     };
@@ -127,6 +133,13 @@ pub(super) async fn move_start(
         false => path(&id),
     };
     finish_at(&admin, &id, &to, work).await
+}
+
+/// What has to be asked before the run starts then.
+async fn questions(app: &App, run: &Run, start: &Start) -> anyhow::Result<Vec<String>> {
+    let promos = guards::promos_of(app, run, start).await?;
+    let asked = guards::of_hour(app, run, start.at, &promos.unwrap_or_default()).await?;
+    Ok(asked.into_iter().map(|asked| asked.sentence).collect())
 }
 
 /// `POST /runs/{id}/links`: leads the link `number` of the run to `url` from now on.
@@ -142,7 +155,10 @@ pub(super) async fn correct(
     let back = format!("/runs/{id}/clicks");
     let old = match links::fix(&admin.app, &run, number, url, "the author's pages").await {
         Ok(old) => old,
-        Err(why) => return Ok(admin.refused_form("/issues", &back, &why, &form)),
+        Err(why) => {
+            let refused = Refused::of(&format!("link-{number}"), "url", &why, &form);
+            return numbers::show_clicks(&admin, &run, Some(refused)).await;
+        }
     };
     let about = format!("link {number} of {}", about(&run));
     let what = links::corrected(&old, url);
@@ -157,11 +173,13 @@ pub(super) async fn test(
     Tail(slug): Tail,
     form: Form,
 ) -> Result<Response, Fault> {
-    let slug = issues::find(&admin.app, &slug).await?.slug;
+    let issue = issues::find(&admin.app, &slug).await?;
+    let slug = issue.slug.clone();
     let back = format!("/issues/{slug}");
+    let refuse = |why: &anyhow::Error| Some(Refused::of("test", "to", why, &form));
     let to = match addresses(form.get("to")) {
         Ok(to) => to,
-        Err(why) => return Ok(admin.refused_form("/issues", &back, &why, &form)),
+        Err(why) => return issues::show(&admin, issue, None, refuse(&why)).await,
     };
     let desk = Arc::clone(&admin);
     let work = async move {
@@ -173,7 +191,7 @@ pub(super) async fn test(
     let sent = tokio::spawn(work).await;
     match sent.context("the test copy broke").and_then(|sent| sent) {
         Ok(keys) => Ok(Redirect::to(&format!("{back}?tested={keys}")).into_response()),
-        Err(why) => Ok(admin.refused_form("/issues", &back, &why, &form)),
+        Err(why) => issues::show(&admin, issue, None, refuse(&why)).await,
     }
 }
 

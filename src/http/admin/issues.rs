@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::{minute, parameter};
 use crate::http::admin::{Admin, reader_view};
@@ -72,6 +73,16 @@ pub(super) async fn issue(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     let issue = find(&admin.app, &slug).await?;
+    show(&admin, issue, query.as_deref(), None).await
+}
+
+/// The page of an issue; with its form for test copies where that was `refused`.
+pub(super) async fn show(
+    admin: &Admin,
+    issue: Draft,
+    query: Option<&str>,
+    refused: Option<Refused>,
+) -> Result<Response, Fault> {
     let runs = admin.app.store.runs_of(&issue.slug).await?;
     let runs: Vec<(i64, &str, String)> = runs
         .into_iter()
@@ -83,14 +94,23 @@ pub(super) async fn issue(
             )
         })
         .collect();
-    let tested = parameter(query.as_deref(), "tested");
+    let tested = parameter(query, "tested");
     let tested: Vec<String> = tested
         .split(',')
         .filter_map(reader_view::key)
         .map(|key| key.to_string())
         .collect();
-    let values = context! { issue => Serde(issue), runs => Serde(runs), tested => Serde(tested) };
-    Ok(admin.page("/issues", "issue.html", values))
+    let values = context! {
+        issue => Serde(issue),
+        runs => Serde(runs),
+        tested => Serde(tested),
+        refused => Serde(refused.as_ref()),
+    };
+    let page = admin.page("/issues", "issue.html", values);
+    Ok(match refused {
+        Some(_) => answered(page),
+        None => page,
+    })
 }
 
 /// The issue of the folder that is called so, and no other folder of this machine.

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::http::admin::imports::{self, Line};
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::wording::minute;
 use crate::http::admin::{Admin, growth};
 use crate::http::fault::Fault;
@@ -22,7 +23,7 @@ use crate::import::field_table;
 use crate::lists;
 use crate::slug::Slug;
 use crate::store::access::Session;
-use crate::subscriber::List;
+use crate::subscriber::{List, clean_name};
 
 const HOME: &str = "/lists";
 /// Imports named on a list's page; the others are found from there.
@@ -43,18 +44,25 @@ struct Field {
 
 /// `GET /lists`: each list with its readers by status and its week.
 pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
+    show(&admin, None).await
+}
+
+async fn show(admin: &Admin, refused: Option<Refused>) -> Result<Response, Fault> {
     let mut shown = Vec::new();
     for list in admin.app.store.lists().await? {
-        let report = growth::counted(&admin, &list).await?;
+        let report = growth::counted(admin, &list).await?;
         shown.push(context! {
             id => list.id.0,
             title => list.title.clone(),
             slug => list.slug.clone(),
-            offered => is_offered(&admin, &list),
+            offered => is_offered(admin, &list),
             grown => report.as_ref().map(|report| growth::view(report, admin.zone())),
         });
     }
-    Ok(admin.page(HOME, "lists.html", context! { lists => shown }))
+    let is_refused = refused.is_some();
+    let values = context! { lists => shown, refused => Serde(refused) };
+    let page = admin.page(HOME, "lists.html", values);
+    Ok(if is_refused { answered(page) } else { page })
 }
 
 /// `GET /lists/{id}`.
@@ -114,9 +122,10 @@ pub(super) async fn add(
     Extension(session): Extension<Session>,
     form: Form,
 ) -> Result<Response, Fault> {
+    let refuse = |field: &str, why: &anyhow::Error| Some(Refused::of("add", field, why, &form));
     let slug = match Slug::parse(form.get("slug").trim()) {
         Ok(slug) => slug,
-        Err(why) => return Ok(admin.refused(HOME, HOME, &why.into())),
+        Err(why) => return show(&admin, refuse("slug", &why.into())).await,
     };
     let about = format!("list {slug}");
     match lists::add(&admin.app, &slug, form.get("title")).await {
@@ -126,7 +135,10 @@ pub(super) async fn add(
         }
         Ok(false) => {
             let why = anyhow::anyhow!("a list is named `{slug}` already; nothing was changed");
-            Ok(admin.refused(HOME, HOME, &why))
+            show(&admin, refuse("slug", &why)).await
+        }
+        Err(why) if clean_name(form.get("title")).is_empty() => {
+            show(&admin, refuse("title", &why)).await
         }
         Err(why) => Ok(admin.refused(HOME, HOME, &why)),
     }

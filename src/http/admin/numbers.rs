@@ -4,23 +4,21 @@
 //! script, and stands beside its numbers in a table.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
-use tokio::time::timeout;
 
 use crate::cli::stats::spreadsheet;
 use crate::compile::Compiled;
 use crate::compile::clickmap::annotated;
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::run_view::corrected;
 use crate::http::admin::wording::{NOT_COUNTED, grouped, parameter, share_of, told};
-use crate::http::admin::{Admin, growth, runs};
+use crate::http::admin::{Admin, counting, growth, runs};
 use crate::http::chart::{Bars, Dots, bars, dots};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
@@ -30,16 +28,13 @@ use crate::stats::LinkNumbers;
 use crate::stats::interval::Share;
 use crate::stats::judged::{Group, SHOWN};
 use crate::stats::usual::{Aged, Standing, Usual};
+use crate::store::runs::Run;
 
 /// Units across a thin bar.
 const WIDTH: i64 = 1_000;
 
 /// Runs in the table of all.
 const RUNS: u32 = 26;
-
-/// How long a page waits for a run's blocks to be counted: an old run that nobody has asked for, or one of which
-/// something came back since.
-const COUNTING: Duration = Duration::from_millis(200);
 
 /// A share in words.
 #[derive(Debug, Serialize)]
@@ -91,9 +86,10 @@ struct GroupView {
     /// Empty where none is known.
     complained: String,
     clicked: String,
-    /// Where the share of clicks lies, of the subjects of a test.
-    range: String,
     opened: String,
+    /// Where the two shares lie, of the subjects of a test, which is decided by one of them.
+    clicked_range: String,
+    opened_range: String,
     apple: String,
     width: i64,
 }
@@ -116,7 +112,7 @@ pub(super) async fn issue(
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    let counting = !counted(&admin, run.id()).await?;
+    let counting = !counting::counted(&admin, run.id()).await?;
     let report = numbers::issue(&admin.app, run.id()).await?;
     let report = report.ok_or(Fault::NotFound)?;
     let judged = &report.judged;
@@ -141,6 +137,7 @@ pub(super) async fn issue(
         uncounted => judged.said_of_uncounted(&report.run.counts, grouped),
         counted => context! { clicks => judged.clicked.told, opens => judged.opened.told },
         before => report.usual.issues.len(),
+        young => opened.standing == Standing::TooEarly || clicked.standing == Standing::TooEarly,
         clicks => Serde(compared(&report, |issue| issue.clicked, &judged.clicked)),
         opens => Serde(compared(&report, |issue| issue.opened, &judged.opened)),
         issues => Serde(beside(&report)),
@@ -157,13 +154,16 @@ pub(super) async fn issue(
     Ok(admin.page("/numbers", "numbers.html", values))
 }
 
-/// `GET /runs/{id}/numbers.csv`: the same for a spreadsheet.
+/// `GET /runs/{id}/numbers.csv`: the same for a spreadsheet, when all of it is counted.
 pub(super) async fn download(
     State(admin): State<Arc<Admin>>,
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    counted(&admin, run.id()).await?;
+    if let Some(why) = counting::whole(&admin, run.id()).await? {
+        let page = format!("/runs/{}/numbers", run.id);
+        return Ok(admin.refused("/numbers", &page, &why));
+    }
     let report = numbers::issue(&admin.app, run.id()).await?;
     let report = report.ok_or(Fault::NotFound)?;
     let file = format!("attachment; filename=\"{}-run-{}.csv\"", run.slug, run.id);
@@ -179,7 +179,16 @@ pub(super) async fn clicks(
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    let counting = !counted(&admin, run.id()).await?;
+    show_clicks(&admin, &run, None).await
+}
+
+/// The same, with the form of a link that was `refused`, if one was.
+pub(super) async fn show_clicks(
+    admin: &Arc<Admin>,
+    run: &Run,
+    refused: Option<Refused>,
+) -> Result<Response, Fault> {
+    let counting = !counting::counted(admin, run.id()).await?;
     let report = numbers::issue(&admin.app, run.id()).await?;
     let report = report.ok_or(Fault::NotFound)?;
     let values = context! {
@@ -187,8 +196,13 @@ pub(super) async fn clicks(
         counting,
         links => Serde(links(&report, admin.zone())),
         nameless => report.judged.nameless,
+        refused => Serde(refused.as_ref()),
     };
-    Ok(admin.page("/numbers", "clicks.html", values))
+    let page = admin.page("/numbers", "clicks.html", values);
+    Ok(match refused {
+        Some(_) => answered(page),
+        None => page,
+    })
 }
 
 /// `GET /runs/{id}/clicks/issue`: the issue with a badge on each link, for a frame.
@@ -263,22 +277,6 @@ pub(super) async fn lists(
         "growth.html",
         context! { lists => shown, runs, more, newest },
     ))
-}
-
-/// Counts what is not counted yet of a run; false where that goes on when the page has waited long enough.
-async fn counted(admin: &Arc<Admin>, run: RunId) -> Result<bool, Fault> {
-    let behind = admin.clone();
-    let count = tokio::spawn(async move {
-        let _one = behind.counting.lock().await;
-        numbers::count_blocks(&behind.app, run).await
-    });
-    match timeout(COUNTING, count).await {
-        Err(_) => Ok(false),
-        Ok(ended) => {
-            ended.context("counting a run broke")??;
-            Ok(true)
-        }
-    }
 }
 
 fn figure(label: &'static str, what: &'static str, share: &Share, usual: &Usual) -> Figure {
@@ -446,15 +444,20 @@ fn groups(groups: &[Group]) -> Vec<GroupView> {
             number => share_of(&Share::of(number, group.sent)),
         },
         clicked: share_of(&group.clicked),
-        range: match (&group.subject, group.clicked.interval) {
-            (Some(_), Some(found)) => found.range(),
-            _ => String::new(),
-        },
         opened: share_of(&group.opened),
+        clicked_range: range(group, &group.clicked),
+        opened_range: range(group, &group.opened),
         apple: told(group.opened.told.then_some(group.apple)),
         width: group.sent.saturating_mul(WIDTH) / largest,
     };
     groups.iter().map(view).collect()
+}
+
+fn range(group: &Group, share: &Share) -> String {
+    match (&group.subject, share.interval) {
+        (Some(_), Some(found)) => found.range(),
+        _ => String::new(),
+    }
 }
 
 fn capital(name: &str) -> String {

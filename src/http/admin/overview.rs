@@ -20,6 +20,7 @@ use crate::signup::guard;
 use crate::stats::RunNumbers;
 use crate::status::RunStatus;
 use crate::subscriber::List;
+use crate::track::journal::Journal;
 
 /// The newest runs, of which the numbers are shown.
 const NEWEST: u32 = 3;
@@ -68,6 +69,7 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
     if let Some(trouble) = Trouble::told(app).await? {
         needs.push(plain(trouble.sentence()));
     }
+    needs.extend(Journal::of(app).trouble().map(plain));
     let mut open = Vec::new();
     for why in why::all(app).await? {
         if why.status.is_stopped() {

@@ -18,7 +18,7 @@ use crate::http::admin::{Admin, runs};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::{DeliveryKey, RunId};
-use crate::numbers::story::{Marks, Story, story};
+use crate::numbers::story::{Marks, Reading, Story, story};
 use crate::numbers::{self, Line};
 use crate::store::reached::{Reached, Stretch};
 
@@ -70,6 +70,11 @@ impl Wanted {
         }
     }
 
+    /// Whether they are told by opens and clicks.
+    fn of_what_was_read(&self) -> bool {
+        matches!(self, Wanted::Opened | Wanted::Clicked | Wanted::Link(_))
+    }
+
     /// The test of a segment that holds them.
     fn test(&self) -> Option<&'static str> {
         match self {
@@ -106,16 +111,22 @@ pub(super) async fn page(
     let after = if first {
         -1
     } else {
-        after.parse().map_err(|_| Fault::NotFound)?
+        let after: u32 = after.parse().map_err(|_| Fault::NotFound)?;
+        i64::from(after)
     };
-    let found = look(&admin, run.id(), &wanted, after).await?;
+    // Whose events name nobody did what nobody knows; who left and who complained is known.
+    let nameless = admin.app.store.nameless_of(&[run.id()]).await?;
+    let nameless = nameless.contains(&run.id()) && wanted.of_what_was_read();
+    let found = match nameless {
+        true => Vec::new(),
+        false => look(&admin, run.id(), &wanted, after).await?,
+    };
     let full = found.len() == PAGE as usize;
     let more = found.last().filter(|_| full).map(|last| last.seq);
     let mut rows = Vec::with_capacity(found.len());
     for one in found {
         rows.extend(row(&admin, run.id(), &wanted, one).await?);
     }
-    let nameless = admin.app.store.nameless_of(&[run.id()]).await?;
     let (name, number) = wanted.named(&line);
     let values = context! {
         run => context! { id => run.id, title => run.title.clone() },
@@ -123,9 +134,9 @@ pub(super) async fn page(
         number => number.map(|number| told(Some(number))),
         rows => Serde(rows),
         what, link, first, more,
-        segment => wanted.test().map(|test| format!("{test}:{}", run.slug)),
+        segment => wanted.test().filter(|_| !nameless).map(|test| format!("{test}:{}", run.slug)),
         list => line.run.list.clone(),
-        nameless => nameless.contains(&run.id()) && !matches!(wanted, Wanted::In(_)),
+        nameless,
     };
     Ok(admin.page("/issues", "reached.html", values))
 }
@@ -189,6 +200,10 @@ async fn row(
                 _ => None,
             };
             match (reading, wanted) {
+                // What is left of the events of an older run is not all that was judged.
+                (None, Wanted::Link(_)) if story.forgotten => {
+                    Reading::Once.words(|at| minute(at, zone))
+                }
                 (None, Wanted::Link(_)) if !story.events.is_empty() => None,
                 (reading, _) => Some(reading.unwrap_or_default()),
             }

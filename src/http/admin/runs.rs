@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::admin::live::{self, Progress};
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::grouped;
 use crate::http::admin::{Admin, issues};
@@ -66,28 +67,43 @@ pub(super) async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     let run = find(&admin, &id).await?;
+    show(&admin, &run, query.as_deref(), None).await
+}
+
+/// The page of a run; with a form of it that was `refused`, if one was.
+pub(super) async fn show(
+    admin: &Admin,
+    run: &Run,
+    query: Option<&str>,
+    refused: Option<Refused>,
+) -> Result<Response, Fault> {
     let line = numbers::line(&admin.app, run.id()).await?;
     let mut line = line.ok_or(Fault::NotFound)?;
     line.run.test = trial::numbers_of(&admin.app, run.id()).await?;
-    let why = why::why(&admin.app, &run).await?;
+    let why = why::why(&admin.app, run).await?;
     let now = admin.app.clock.now();
     let progress = Progress::whole(&line.run, now).of(why.cause);
     let zone = &admin.app.config.publication.timezone;
-    let hour = form::asked(query.as_deref(), "hour").unwrap_or_default();
+    let hour = form::asked(query, "hour").unwrap_or_default();
     let start = on_the_wall(Timestamp(run.start_at.unwrap_or(now.0)), zone);
     let values = context! {
         run => Serde(RunView::new(&line, admin.zone())),
-        actions => Serde(Actions::of(&admin.app, &run)),
-        live => live::fragment(&admin, &line, &progress, Some(&why)).ok_or(Fault::Broken)?,
+        actions => Serde(Actions::of(&admin.app, run)),
+        live => live::fragment(admin, &line, &progress, Some(&why)).ok_or(Fault::Broken)?,
         step => progress.step(),
         over => run.status.is_over(),
         waiting => grouped(line.run.counts.queued),
         start => start.strftime("%Y-%m-%dT%H:%M").to_string(),
-        hour => note(&hour, &run, zone, now),
+        hour => note(&hour, run, zone, now),
         zone => zone.as_str(),
         in_folder => issues::find(&admin.app, &run.slug).await.is_ok(),
+        refused => Serde(refused.as_ref()),
     };
-    Ok(admin.page("/issues", "run.html", values))
+    let page = admin.page("/issues", "run.html", values);
+    Ok(match refused {
+        Some(_) => answered(page),
+        None => page,
+    })
 }
 
 /// The run of an issue that a path names.

@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::erasure;
 use crate::http::admin::Admin;
 use crate::http::admin::reader_view::{self, ReaderView, SLIP};
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::wording::{grouped, minute, parameter};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
@@ -27,6 +28,7 @@ use crate::id::{DeliveryKey, SubscriberId, SubscriptionKey};
 use crate::import::export;
 use crate::lists;
 use crate::run::whom;
+use crate::stats::growth::SUPPRESSED;
 use crate::store::StoreError;
 use crate::store::access::Session;
 use crate::store::readers::{Found, Kept, Sought};
@@ -43,6 +45,7 @@ const STEP: u32 = 5_000;
 const SEGMENT_STEP: u32 = 1_000;
 /// How long a page looks on: the whole of it is to take 50 ms.
 const PATIENCE: Duration = Duration::from_millis(20);
+const UNSURE: &str = "nothing was changed: tick the box that says you are sure";
 
 #[derive(Serialize)]
 struct Row {
@@ -134,7 +137,7 @@ pub(super) async fn page(
         tag => asked.tag,
         segment => asked.segment,
         lists,
-        statuses => Status::ALL.map(Status::name),
+        statuses => Serde(Status::ALL.map(Status::name).into_iter().chain([SUPPRESSED]).collect::<Vec<_>>()),
         sifts,
         wrong,
         by_name => page.looked_at > 0,
@@ -185,7 +188,8 @@ impl Looking {
 async fn look(admin: &Admin, asked: &Asked) -> anyhow::Result<Page> {
     let store = &admin.app.store;
     let behind = SubscriberId(asked.after.parse().unwrap_or(0));
-    if !asked.status.is_empty() && Status::parse(&asked.status).is_none() {
+    let known = asked.status == SUPPRESSED || Status::parse(&asked.status).is_some();
+    if !asked.status.is_empty() && !known {
         bail!("no status is called `{}`", asked.status);
     }
     if !asked.segment.is_empty() {
@@ -260,16 +264,28 @@ pub(super) async fn reader(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
-    let before = parameter(query.as_deref(), "before");
+    show(&admin, kept, query.as_deref(), None).await
+}
+
+/// Her page; with a form of it that was `refused`, if one was.
+pub(super) async fn show(
+    admin: &Admin,
+    kept: Kept,
+    query: Option<&str>,
+    refused: Option<Refused>,
+) -> Result<Response, Fault> {
+    let before = parameter(query, "before");
     let older = !before.is_empty();
     let before = reader_view::key(&before).unwrap_or(DeliveryKey {
         run: crate::id::RunId(i64::MAX),
         seq: u32::MAX,
     });
     let view = ReaderView::read(&admin.app, kept, before).await?;
-    let done = parameter(query.as_deref(), "done");
-    let values = context! { reader => Serde(view), older, done };
-    Ok(admin.page("/subscribers", "subscriber.html", values))
+    let done = parameter(query, "done");
+    let is_refused = refused.is_some();
+    let values = context! { reader => Serde(view), older, done, refused => Serde(refused) };
+    let page = admin.page("/subscribers", "subscriber.html", values);
+    Ok(if is_refused { answered(page) } else { page })
 }
 
 /// `POST /subscribers/{id}/unsubscribe`: off one list, as the reader's own link does it.
@@ -281,7 +297,7 @@ pub(super) async fn unsubscribe(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept, &form));
+        return Ok(unsure(&admin, &kept));
     }
     let (key, list) = held(&admin, &kept, &form).await?;
     admin.app.store.take_off(key, admin.app.clock.now()).await?;
@@ -331,7 +347,8 @@ pub(super) async fn suppress(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept, &form));
+        let refused = Refused::of("suppress", "sure", &anyhow!(UNSURE), &form);
+        return show(&admin, kept, None, Some(refused)).await;
     }
     let reason = match clean_name(form.get("reason")) {
         empty if empty.is_empty() => "by hand".to_owned(),
@@ -361,7 +378,7 @@ pub(super) async fn data(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept, &form));
+        return Ok(unsure(&admin, &kept));
     }
     let text = export::reader(&admin.app, SubscriberId(kept.id)).await?;
     let text = text.ok_or(Fault::NotFound)?;
@@ -380,7 +397,7 @@ pub(super) async fn erase(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept, &form));
+        return Ok(unsure(&admin, &kept));
     }
     admin
         .note(&session, "erased a reader", &about(&kept))
@@ -403,9 +420,8 @@ fn back(kept: &Kept) -> Response {
     Redirect::to(&path(kept)).into_response()
 }
 
-fn unsure(admin: &Admin, kept: &Kept, form: &Form) -> Response {
-    let why = anyhow!("nothing was changed: tick the box that says you are sure");
-    admin.refused_form("/subscribers", &path(kept), &why, form)
+fn unsure(admin: &Admin, kept: &Kept) -> Response {
+    admin.refused("/subscribers", &path(kept), &anyhow!(UNSURE))
 }
 
 pub(super) fn about(kept: &Kept) -> String {

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::address::EmailAddress;
 use crate::http::admin::Admin;
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::wording::{grouped, minute, parameter};
 use crate::http::fault::Fault;
 use crate::http::form::Form;
@@ -37,14 +38,14 @@ pub(super) async fn page(
         "removed" => Some("Allowed again. Its subscriptions stay as they are."),
         _ => None,
     };
-    show(&admin, done.map(str::to_owned)).await
+    show(&admin, done.map(str::to_owned), None).await
 }
 
 /// `POST /suppressions/check`: whether, why and since when.
 pub(super) async fn check(State(admin): State<Arc<Admin>>, form: Form) -> Result<Response, Fault> {
     let address = match address(&form) {
         Ok(address) => address,
-        Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
+        Err(why) => return refuse(&admin, "check", "address", &why, &form).await,
     };
     let own = admin.app.store.suppression(&hash(&admin, &address)).await?;
     let of = if own.is_some() {
@@ -69,7 +70,7 @@ pub(super) async fn check(State(admin): State<Arc<Admin>>, form: Form) -> Result
         ),
         None => format!("{address} is not suppressed."),
     };
-    show(&admin, Some(says)).await
+    show(&admin, Some(says), None).await
 }
 
 /// `POST /suppressions/add`.
@@ -80,7 +81,7 @@ pub(super) async fn add(
 ) -> Result<Response, Fault> {
     let address = match address(&form) {
         Ok(address) => address,
-        Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
+        Err(why) => return refuse(&admin, "add", "address", &why, &form).await,
     };
     let reason = match clean_name(form.get("reason")) {
         empty if empty.is_empty() => "by hand".to_owned(),
@@ -116,9 +117,9 @@ pub(super) async fn remove(
                 "nothing was changed: mailing a suppressed address harms every reader's mail; tick the box \
                  if its owner asked for it"
             );
-            return Ok(admin.refused_form(HOME, HOME, &why, &form));
+            return refuse(&admin, "remove", "sure", &why, &form).await;
         }
-        Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
+        Err(why) => return refuse(&admin, "remove", "address", &why, &form).await,
     };
     let (store, now) = (&admin.app.store, admin.app.clock.now());
     let own = store
@@ -129,7 +130,7 @@ pub(super) async fn remove(
         .await?;
     if !own && !others {
         let why = anyhow!("the address is not suppressed; nothing was changed");
-        return Ok(admin.refused_form(HOME, HOME, &why, &form));
+        return refuse(&admin, "remove", "address", &why, &form).await;
     }
     admin
         .note(&session, "allowed a suppressed address", "")
@@ -137,7 +138,23 @@ pub(super) async fn remove(
     Ok(Redirect::to(&format!("{HOME}?done=removed")).into_response())
 }
 
-async fn show(admin: &Admin, says: Option<String>) -> Result<Response, Fault> {
+/// The page with its form `name` as it was sent, and why it was not taken.
+async fn refuse(
+    admin: &Admin,
+    name: &str,
+    field: &str,
+    why: &anyhow::Error,
+    form: &Form,
+) -> Result<Response, Fault> {
+    let refused = Refused::of(name, field, why, form);
+    Ok(answered(show(admin, None, Some(refused)).await?))
+}
+
+async fn show(
+    admin: &Admin,
+    says: Option<String>,
+    refused: Option<Refused>,
+) -> Result<Response, Fault> {
     let app = admin.app.clone();
     let count = tokio::spawn(async move { app.store.suppression_counts().await });
     let counts = match timeout(COUNTING, count).await {
@@ -151,7 +168,7 @@ async fn show(admin: &Admin, says: Option<String>) -> Result<Response, Fault> {
             .collect();
         Serde(rows)
     });
-    let values = context! { says, rows };
+    let values = context! { says, rows, refused => Serde(refused) };
     Ok(admin.page(HOME, "suppressions.html", values))
 }
 

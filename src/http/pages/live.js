@@ -5,9 +5,13 @@ const stale = document.getElementById("stale");
 // Milliseconds between two tries of our own, where the browser makes none.
 const FIRST = 2000;
 const LAST = 60000;
+// Milliseconds without a word after which the line is taken for dead: one comes each ten seconds at the least, and a
+// connection that was dropped on the way, or a server that hangs, says nothing at all.
+const QUIET = 25000;
 let source = null;
 let waits = FIRST;
 let again = 0;
+let quiet = 0;
 let heard = new Date();
 
 if (live && live.dataset.over === "no") {
@@ -18,6 +22,7 @@ if (live && live.dataset.over === "no") {
 
 function stop() {
   clearTimeout(again);
+  clearTimeout(quiet);
   if (source) source.close();
   source = null;
 }
@@ -28,21 +33,36 @@ function follow() {
   source = stream;
   stream.addEventListener("run", (event) => show(JSON.parse(event.data)));
   stream.addEventListener("error", () => lost(stream));
+  listen();
+}
+
+function listen() {
+  clearTimeout(quiet);
+  quiet = setTimeout(() => {
+    say("it is asked for again");
+    follow();
+  }, QUIET);
+}
+
+function isTyping() {
+  return Boolean(document.activeElement && document.activeElement.matches("input"));
 }
 
 function show(now) {
   heard = new Date();
   waits = FIRST;
-  stale.hidden = true;
   live.classList.remove("old");
+  listen();
   if (now.over) stop();
-  // Another status has other buttons, so the whole page is made anew, unless somebody is typing.
-  const typing = document.activeElement && document.activeElement.matches("input");
-  if (now.status !== live.dataset.status && !typing) {
+  // Another status has other buttons, so the whole page is made anew; whoever is typing is told instead.
+  const other = now.status !== live.dataset.status;
+  if (other && !isTyping()) {
     stop();
     location.reload();
     return;
   }
+  if (other) tell(`It is ${now.status} now, and the buttons here are of before: load the page again.`);
+  else stale.hidden = true;
   // Whoever stands on a link of it stands there still.
   const link = live.contains(document.activeElement) && document.activeElement.getAttribute("href");
   // Made by our own templates, which escape every text from outside.
@@ -74,8 +94,11 @@ function lost(stream) {
 
 function say(what) {
   const time = heard.toTimeString().slice(0, 5);
-  const text = `No news since ${time}, what stands here is of then: ${what}.`;
   live.classList.add("old");
+  tell(`No news since ${time}, what stands here is of then: ${what}.`);
+}
+
+function tell(text) {
   if (stale.textContent !== text) stale.textContent = text;
   stale.hidden = false;
 }

@@ -9,6 +9,10 @@ use crate::import::columns::Unclear;
 use crate::import::rejects::IN_FRONT;
 use crate::import::services::{Service, folded};
 use crate::import::signs::Sign;
+use crate::subscriber::field::FieldTable;
+
+/// Declared fields, each with its column, and those that have none.
+type Declared = (Vec<(usize, String)>, Vec<String>);
 
 /// The columns of a header, and which of them something is read from.
 pub(super) struct Finder<'a> {
@@ -95,6 +99,27 @@ impl<'a> Finder<'a> {
     pub(super) fn first(&mut self, spellings: &[String], twice: bool) -> Option<usize> {
         let found = self.all(spellings, twice);
         found.first().copied()
+    }
+
+    /// Finds the declared fields; those that have no column may stand in an object.
+    pub(super) fn declared(
+        &mut self,
+        table: &FieldTable,
+        service: &Service,
+        map: &[(String, String)],
+    ) -> anyhow::Result<Declared> {
+        let (mut fields, mut inner) = (Vec::new(), Vec::new());
+        for field in table.names() {
+            let spellings = [
+                folded(field),
+                format!("{}{}", service.inside, folded(field)),
+            ];
+            match self.find(field, map, &spellings)? {
+                Some(column) => fields.push((column, field.to_owned())),
+                None => inner.push(field.to_owned()),
+            }
+        }
+        Ok((fields, inner))
     }
 
     /// The one column that holds `target`: as `map` says, else by its header.

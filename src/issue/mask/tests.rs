@@ -4,6 +4,7 @@ use proptest::prelude::{prop_assert, proptest};
 
 use super::Masked;
 use crate::compile::press::Mail;
+use crate::config::typography::Typography;
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge};
 use crate::issue::front::Front;
@@ -25,6 +26,7 @@ fn mask(text: &str) -> (Masked, Vec<String>) {
         titles: &Titles::default(),
         subject: None,
         language: "en",
+        typography: Typography::Plain,
         segments: &Segments::default(),
         zone: "UTC",
     };

@@ -4,6 +4,7 @@ use super::Slots;
 use crate::compile::notation::Notation;
 use crate::compile::press::Mail;
 use crate::compile::{Context, Slot};
+use crate::config::typography::Typography;
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge, Piece};
 use crate::issue::front::Front;
@@ -37,6 +38,7 @@ fn with<T>(
         titles: &Titles::default(),
         subject: None,
         language: "en",
+        typography: Typography::Plain,
         segments: &Segments::default(),
         zone: "UTC",
     };
@@ -246,6 +248,7 @@ fn the_list_of_a_slot_is_the_one_that_is_sent_to() {
             titles: &titles,
             subject: None,
             language: "en",
+            typography: Typography::Plain,
             segments: &Segments::default(),
             zone: "UTC",
         };

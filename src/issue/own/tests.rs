@@ -2,6 +2,7 @@
 
 use crate::compile::Slot;
 use crate::compile::press::Mail;
+use crate::config::typography::Typography;
 use crate::issue::Issue;
 use crate::issue::block::{Merge, Target};
 use crate::issue::given::{Given, Titles};
@@ -22,6 +23,7 @@ fn read(body: &str) -> (Option<Issue>, Vec<String>) {
         titles: &Titles::default(),
         subject: None,
         language: "en",
+        typography: Typography::Plain,
         segments: &Segments::default(),
         zone: "UTC",
     };

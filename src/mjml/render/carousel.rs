@@ -1,10 +1,11 @@
 //! `mj-carousel`: images behind radio buttons, with thumbnails and arrows, without any script.
 
-use std::fmt::Write;
-
 use crate::mjml::render::body::{Body, Context, Part};
+use crate::mjml::render::carousel::rules::rules;
 use crate::mjml::render::html::Html;
 use crate::mjml::render::measure;
+
+mod rules;
 
 /// Which carousel of the document, and how many images it has.
 #[derive(Clone, Copy)]
@@ -237,121 +238,4 @@ fn picture(body: &mut Body<'_>, child: &Part<'_>, number: usize) {
         html.close("a");
     }
     html.close("div");
-}
-
-/// The rules by which the chosen radio button shows its image, arrows and thumbnail.
-fn rules(part: &Part<'_>, wheel: Wheel) -> String {
-    let Wheel { id, images } = wheel;
-    let at = &part.attributes;
-    let get = |name: &str| at.get(name).unwrap_or_default();
-    let after = |steps: usize| "+ * ".repeat(steps);
-    // From the radio button (or hovered thumbnail) over its later siblings to what they stand before.
-    let all = |selector: &dyn Fn(usize) -> String| {
-        let selectors: Vec<String> = (1..=images).map(selector).collect();
-        selectors.join(",")
-    };
-    let chosen = |number: usize, target: String| {
-        let steps = after(images - number);
-        format!(".mj-carousel-{id}-radio-{number}:checked {steps}+ .mj-carousel-content {target}")
-    };
-    let mut css = String::new();
-    let mut rule = |selectors: String, declarations: &str| {
-        writeln!(css, "{selectors} {{ {declarations} }}").expect("a string takes everything");
-    };
-    rule(
-        ".mj-carousel".into(),
-        "-webkit-user-select: none; -moz-user-select: none; user-select: none;",
-    );
-    let width = get("icon-width");
-    rule(
-        format!(".mj-carousel-{id}-icons-cell"),
-        &format!("display: table-cell !important; width: {width} !important;"),
-    );
-    let hide = "display: none !important;";
-    let show = "display: block !important;";
-    rule(
-        ".mj-carousel-radio, .mj-carousel-next, .mj-carousel-previous".into(),
-        hide,
-    );
-    rule(
-        ".mj-carousel-thumbnail, .mj-carousel-next, .mj-carousel-previous".into(),
-        "touch-action: manipulation;",
-    );
-    rule(
-        all(&|number| {
-            let steps = after(number - 1);
-            format!(
-                ".mj-carousel-{id}-radio:checked {steps}+ .mj-carousel-content .mj-carousel-image"
-            )
-        }),
-        hide,
-    );
-    rule(
-        all(&|number| chosen(number, format!(".mj-carousel-image-{number}"))),
-        show,
-    );
-    let next = all(&|number| chosen(number, format!(".mj-carousel-next-{}", number % images + 1)));
-    let previous = all(&|number| {
-        let before = (number + images - 2) % images + 1;
-        chosen(number, format!(".mj-carousel-previous-{before}"))
-    });
-    rule(
-        format!(".mj-carousel-previous-icons, .mj-carousel-next-icons, {next}, {previous}"),
-        show,
-    );
-    let colour = get("tb-selected-border-color");
-    rule(
-        all(&|number| chosen(number, format!(".mj-carousel-{id}-thumbnail-{number}"))),
-        &format!("border-color: {colour} !important;"),
-    );
-    rule(
-        all(&|number| chosen(number, format!(".mj-carousel-{id}-thumbnail"))),
-        "display: inline-block !important;",
-    );
-    rule(
-        ".mj-carousel-image img + div, .mj-carousel-thumbnail img + div".into(),
-        hide,
-    );
-    let hovered = |number: usize, thumbnail: String, image: String| {
-        let steps = after(images - number);
-        format!(
-            ".mj-carousel-{id}-{thumbnail}:hover {steps}+ .mj-carousel-main .mj-carousel-{image}"
-        )
-    };
-    rule(
-        all(&|number| hovered(number, "thumbnail".into(), "image".into())),
-        hide,
-    );
-    let colour = get("tb-hover-border-color");
-    rule(
-        ".mj-carousel-thumbnail:hover".into(),
-        &format!("border-color: {colour} !important;"),
-    );
-    rule(
-        all(&|number| {
-            hovered(
-                number,
-                format!("thumbnail-{number}"),
-                format!("image-{number}"),
-            )
-        }),
-        show,
-    );
-    rule(".mj-carousel noinput".into(), show);
-    rule(".mj-carousel noinput .mj-carousel-image-1".into(), show);
-    rule(
-        ".mj-carousel noinput .mj-carousel-arrows, .mj-carousel noinput .mj-carousel-thumbnails"
-            .into(),
-        hide,
-    );
-    rule("[owa] .mj-carousel-thumbnail".into(), hide);
-    let first = chosen(1, format!(".mj-carousel-{id}-thumbnail-1"));
-    rule(
-        "@media screen yahoo".into(),
-        &format!(
-            ".mj-carousel-{id}-icons-cell, .mj-carousel-previous-icons, .mj-carousel-next-icons \
-             {{ {hide} }} {first} {{ border-color: transparent; }}"
-        ),
-    );
-    css
 }

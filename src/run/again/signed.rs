@@ -7,6 +7,7 @@ use crate::dkim::Signer;
 use crate::keyfile;
 use crate::message::copy::CopyRecord;
 use crate::message::{MessageTemplate, SignedBy, UNSIGNED};
+use crate::store::{Store, StoreError};
 
 /// Before the mark of who signs: what it means.
 const PREFIX: &str = "dkim:";
@@ -19,6 +20,13 @@ pub(crate) async fn note(app: &App, signed: &SignedBy) -> anyhow::Result<()> {
         app.store.meta_or_insert(&key, &signed.keys).await?;
     }
     Ok(())
+}
+
+/// By what each key is known that ever signed copies.
+pub(crate) async fn keys(store: &Store) -> Result<Vec<String>, StoreError> {
+    let noted = store.metas(PREFIX).await?;
+    let keys = noted.iter().flat_map(|(_, keys)| keys.lines());
+    Ok(keys.map(str::to_owned).collect())
 }
 
 /// The mark of who signed the copy, where that is not who would sign it today.

@@ -1,16 +1,17 @@
 //! Whether receivers take mail from this sender at all: asked before Send, of the configuration and of the DNS.
 //!
-//! Promises: where the DNS gives no answer nothing is said; a relay on this machine, behind which nobody sees where
-//! mail leaves, is not asked about. Leaves what to do to `doctor`, which looks at the same.
+//! Promises: where the DNS gives no answer nothing is said; of a relay on this machine, behind which nobody sees where
+//! mail leaves, the DNS is not asked. Leaves what to do to `doctor`, which looks at the same.
 
 use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::time::timeout;
+use url::Url;
 
 use crate::app::App;
 use crate::config::sender::{is_free_mail, is_mixed, unset};
-use crate::config::{Config, Relay, RelayKind};
+use crate::config::{Config, Relay, RelayKind, TlsPolicy};
 use crate::doctor;
 use crate::run::guards::{Guard, Question};
 
@@ -20,14 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Why nothing is sent through the relays that `named` says, whatever a person answers.
 pub fn refusal(config: &Config, named: &str) -> anyhow::Result<Option<String>> {
     let relays = relays(config, named)?;
-    if relays.iter().all(|relay| relay.is_here()) {
+    if relays.iter().all(|relay| is_no_mail_server(relay)) {
         return Ok(None);
     }
     let left = unset(config);
     if !left.is_empty() {
+        let say = if left.len() == 1 { "says" } else { "say" };
         let left: Vec<String> = left.iter().map(|key| format!("`{key}`")).collect();
         return Ok(Some(format!(
-            "{} in the configuration still says what stands in examples, and readers would be told it",
+            "{} in the configuration still {say} what stands in examples, and readers would be told it",
             left.join(" and ")
         )));
     }
@@ -69,6 +71,14 @@ pub async fn question(app: &App, named: &str) -> anyhow::Result<Option<Question>
             found.join("; ")
         ),
     }))
+}
+
+/// Whether a relay leads to `pressrun sink` or the like, and to no reader: it is on this machine, without TLS, at no port
+/// of mail servers.
+fn is_no_mail_server(relay: &Relay) -> bool {
+    let port = Url::parse(&relay.url).ok().and_then(|url| url.port());
+    let of_mail = port.is_none_or(|port| matches!(port, 25 | 465 | 587));
+    relay.is_here() && relay.tls == TlsPolicy::None && !of_mail
 }
 
 fn relays<'a>(config: &'a Config, named: &str) -> anyhow::Result<Vec<&'a Relay>> {

@@ -29,6 +29,7 @@ fn run(status: RunStatus) -> Run {
         recipients: 30_000,
         reason: None,
         created_at: NOW - 30 * MINUTE,
+        cutoff: NOW - 30 * MINUTE,
         started_at: Some(NOW - 20 * MINUTE),
         finished_at: None,
         since: NOW - 20 * MINUTE,

@@ -171,6 +171,7 @@ fn who_read_a_copy_that_came_back_is_in_no_number_of_readers() {
     alone.add(Part::Run, "", What::Clicks(Class::Human), 1);
     alone.add(Part::Link, "4", What::Clicks(Class::Human), 1);
     assert_eq!(after.tally, alone);
+    assert_eq!((after.opened, after.clicked), (None, None));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::id::{DeliveryKey, RunId};
+use crate::stats::tally::Class;
 use crate::store::events::json;
 use crate::store::folds::{Facts, Logged};
 use crate::store::{Result, Store};
@@ -65,21 +66,25 @@ impl Store {
 
     /// What is known of these deliveries of a run.
     pub async fn delivery_facts(&self, run: RunId, seqs: &[u32]) -> Result<HashMap<u32, Facts>> {
-        type Row = (
-            i64,
-            Option<i64>,
-            bool,
-            bool,
-            Option<String>,
-            Option<String>,
-            i64,
-        );
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            seq: i64,
+            settled_at: Option<i64>,
+            was_opened: bool,
+            was_clicked: bool,
+            provider: Option<String>,
+            address: Option<String>,
+            opened: Option<String>,
+            clicked: Option<String>,
+            withdrawn: i64,
+        }
         let rows: Vec<Row> = read!(self, conn => {
             sqlx::query_as(self.sql(
-                "select d.seq, d.settled_at, d.opened_at is not null, d.clicked_at is not null, j.provider,
+                "select d.seq, d.settled_at, d.opened_at is not null as was_opened,
+                     d.clicked_at is not null as was_clicked, j.provider,
                      case when j.provider is null
-                         then (select canonical from subscribers u where u.id = d.subscriber_id) end,
-                     coalesce(j.withdrawn, 0)
+                         then (select canonical from subscribers u where u.id = d.subscriber_id) end as address,
+                     j.opened, j.clicked, coalesce(j.withdrawn, 0) as withdrawn
                  from deliveries d
                      left join judged j on j.run_id = d.run_id and j.seq = d.seq
                  where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))",
@@ -89,17 +94,21 @@ impl Store {
             .fetch_all(conn)
             .await?
         });
+        let class = |name: Option<String>| {
+            let mut all = Class::ALL.into_iter();
+            all.find(|class| Some(class.name()) == name.as_deref())
+        };
         let facts = rows.into_iter().filter_map(|row| {
-            let (seq, settled, opened, clicked, provider, address, withdrawn) = row;
             let facts = Facts {
-                settled_at: settled.map(Timestamp),
-                opened,
-                clicked,
-                provider,
-                address,
-                withdrawn: withdrawn == 1,
+                settled_at: row.settled_at.map(Timestamp),
+                opened: row.was_opened,
+                clicked: row.was_clicked,
+                provider: row.provider,
+                address: row.address,
+                judged: [class(row.opened), class(row.clicked)],
+                withdrawn: row.withdrawn == 1,
             };
-            Some((u32::try_from(seq).ok()?, facts))
+            Some((u32::try_from(row.seq).ok()?, facts))
         });
         Ok(facts.collect())
     }

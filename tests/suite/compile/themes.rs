@@ -396,7 +396,10 @@ fn a_theme_speaks_the_language_of_its_issue() {
         !told && parts.contains("Abbestellen") && parts.contains("Einstellungen"),
         "{parts}"
     );
-    assert!(speaks("lang: sw\ntheme: mine\n").1, "one word is not all");
+    let (_, told, parts) = speaks("lang: sw\ntheme: mine\n");
+    assert!(told && parts.contains("Angalia"), "one word is not all");
+    let (_, out, _) = desk.run(&["check", "one"]);
+    assert!(out.contains("under `[words.sw]`: unsubscribe, "), "{out}");
     // Words that are said to be German are those of German issues, and of no others.
     let german = toml.replace(
         "view = \"View in browser\"",
@@ -407,6 +410,31 @@ fn a_theme_speaks_the_language_of_its_issue() {
     let (_, told, parts) = speaks("theme: mine\n");
     assert!(
         !told && parts.contains("View in browser") && !parts.contains("Ansicht"),
+        "{parts}"
+    );
+    // What she wrote instead of the English word, and in no language, is in that of her publication.
+    let hers = toml.replace("\"Unsubscribe\"", "\"Abbestellen\"");
+    assert_ne!(hers, toml);
+    desk.write("themes/mine/theme.toml", &hers);
+    let (_, told, parts) = speaks("lang: de\ntheme: mine\n");
+    assert!(!told && parts.contains("Abmelden"), "{parts}");
+    let mut german = Desk::new();
+    german.config.publication.language = "de".into();
+    german.write(
+        "issues/one/issue.md",
+        "---\ntitle: T\ntheme: letter\n---\na [link](https://example.org/)\n",
+    );
+    let built = german.compile("one").expect("an issue");
+    let parts = html(&built.compiled);
+    assert!(
+        parts.contains("Abmelden") && !parts.contains("because"),
+        "a theme that comes along is nobody's own: {parts}"
+    );
+    german.write("themes/digest/theme.toml", &hers);
+    let built = german.body("a [link](https://example.org/)");
+    let parts = html(&built.expect("an issue").compiled);
+    assert!(
+        parts.contains("Abbestellen") && parts.contains("Einstellungen"),
         "{parts}"
     );
     desk.write(

@@ -227,9 +227,126 @@ on_both!(
             refused.error.contains("it would come from `gmail.com`"),
             "{refused:?}"
         );
+        // A mail server on this machine brings it to readers as well.
+        let near = |line: &str| match line.starts_with("url = \"smtp") {
+            true => "url = \"smtp://127.0.0.1:25\"\n".to_owned(),
+            false => format!("{line}\n"),
+        };
+        let near: String = through_relay.lines().map(near).collect();
+        std::fs::write(&file, near).expect("a file");
+        desk.configure("publication.postal_address", "\"Street and number, Town\"");
+        desk.configure("publication.name", "\"My Newsletter\"");
+        let refused = desk.run(&accepted).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused
+                .error
+                .contains("`publication.name` and `publication.postal_address` in the configuration still say what"),
+            "{refused:?}"
+        );
         std::fs::write(&file, through_relay).expect("a file");
         let sent = desk.run(&accepted).await;
         assert_eq!(sent.code, 0, "{sent:?}");
         assert_eq!(desk.sink.counts().accepted, 3);
+    }
+);
+
+on_both!(
+    who_sends_sees_the_mail_the_readers_the_relay_and_the_hour_before_saying_yes,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 40, SinkOptions::default()).await;
+        desk.configure("from.reply_to", "\"desk@example.com\"");
+        let issue = ISSUE.replace(
+            "---\nHello",
+            "subject: \"Bees for [[first_name|you]]\"\n---\nHello",
+        );
+        desk.write("bees", &issue);
+        let relay = desk.sink.url().replace("smtp://", "");
+        let relay = format!("  relay      main ({relay})\n");
+        let at = ["send", "bees", "--at", "2037-07-20 7am Europe/Berlin"];
+        let asked = desk.run(&at).await;
+        assert_eq!(asked.code, 1, "{asked:?}");
+        for line in [
+            "  subject    Bees for [[first_name|you]]\n",
+            "  preheader  Six hives on six roofs, and what the neighbours say.\n",
+            "  from       The Weekly <news@example.com>\n",
+            "  reply to   desk@example.com\n",
+            "  list       weekly\n",
+            "  readers    40\n",
+            &relay,
+            "  starts     Mon 20 Jul 2037 07:00 Europe/Berlin\n",
+        ] {
+            assert!(asked.error.contains(line), "{line}: {asked:?}");
+        }
+        let two = [
+            "send",
+            "bees",
+            "--subject-b",
+            "Six hives",
+            "--to",
+            "domain:example.org",
+        ];
+        let asked = desk.run(&two).await;
+        for line in [
+            "  or         Six hives\n",
+            "  list       weekly, who are in `domain:example.org`\n",
+            "  starts     at once\n",
+        ] {
+            assert!(asked.error.contains(line), "{line}: {asked:?}");
+        }
+        let local = ["send", "bees", "--at", "2037-07-20", "--at-local", "7am"];
+        let asked = desk.run(&local).await;
+        let line = "  starts     Mon 20 Jul 2037 07:00 by each reader's own clock\n";
+        assert!(asked.error.contains(line), "{asked:?}");
+        // Whoever said yes is asked nothing, and one who said a day in words reads the day.
+        let tomorrow = || {
+            let now = pressrun::clock::Clock::System.now().to_jiff();
+            let then = now + jiff::SignedDuration::from_hours(24);
+            then.strftime("%a %-d %b %Y 19:30 UTC").to_string()
+        };
+        let before = tomorrow();
+        let begun = desk
+            .run(&["send", "bees", "--yes", "--at", "tomorrow 7:30pm UTC"])
+            .await;
+        assert_eq!(begun.code, 0, "{begun:?}");
+        assert!(!begun.error.contains("  preheader  "), "{begun:?}");
+        // Midnight may have come in between.
+        let days = [before, tomorrow()];
+        assert!(
+            days.iter().any(|day| begun.error.contains(day)),
+            "{begun:?}"
+        );
+    }
+);
+
+on_both!(
+    why_a_reader_got_nothing_is_told_by_what_was_so_when_the_readers_were_copied,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 2, SinkOptions::default()).await;
+        desk.raw("update subscriptions set status = 'paused' where subscriber_id = (select id from subscribers where address = 'reader0@example.org')")
+            .await;
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        let late = ["subscribers", "add", "late@example.org", "--list", "weekly"];
+        let late = desk
+            .run(&[&late[..], &["--status", "confirmed"]].concat())
+            .await;
+        assert_eq!(late.code, 0, "{late:?}");
+        // One left while it was sent, one joined while the readers were copied.
+        desk.raw(
+            "update runs set started_at = cutoff + 60000, finished_at = cutoff + 120000 where id = 2;
+             update subscriptions set status = 'unsubscribed', left_at = (select cutoff + 90000 from runs where id = 2)
+             where subscriber_id = (select id from subscribers where address = 'reader0@example.org');
+             update subscriptions set confirmed_at = (select cutoff + 30000 from runs where id = 2)
+             where subscriber_id = (select id from subscribers where address = 'late@example.org')",
+        )
+        .await;
+        for (who, why) in [
+            ("reader0@example.org", "nothing kept of her today says why"),
+            ("late@example.org", "she joined `weekly` on"),
+        ] {
+            let told = desk.run(&["deliveries", "show", "bees", who]).await;
+            assert!(told.code == 1 && told.error.contains(why), "{told:?}");
+        }
     }
 );

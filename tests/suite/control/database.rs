@@ -15,6 +15,28 @@ use crate::deliver::rig::until;
 use crate::harness::{Engine, block_on};
 use crate::on_both;
 
+on_both!(
+    a_run_is_proven_where_a_trigger_is_missing_too,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 2, SinkOptions::default()).await;
+        assert_eq!(desk.run(&["send", "bees", "--yes"]).await.code, 0);
+        desk.raw(match engine {
+            Engine::Sqlite => "drop trigger journal_of_new",
+            Engine::Postgres => "drop trigger journal_of_new on subscriptions",
+        })
+        .await;
+        let told = desk.run(&["verify", "bees"]).await;
+        for words in ["the trigger `journal_of_new` is gone", "  balanced\n"] {
+            assert!(told.code == 3 && told.out.contains(words), "{told:?}");
+        }
+        let none = desk.run(&["verify", "wasps"]).await;
+        assert!(
+            none.code == 1 && none.error.contains("no run of `wasps`"),
+            "{none:?}"
+        );
+    }
+);
+
 #[test]
 fn the_line_of_progress_names_the_lock_and_since_when() {
     block_on(async {

@@ -15,7 +15,7 @@ use crate::harness::{Engine, block_on};
 use crate::on_both;
 
 /// A list `friends` with the first readers of `weekly` on it.
-async fn friends(desk: &Desk, readers: usize) {
+pub(super) async fn friends(desk: &Desk, readers: usize) {
     let added = desk
         .run(&["lists", "add", "friends", "--title", "Friends"])
         .await;
@@ -25,7 +25,7 @@ async fn friends(desk: &Desk, readers: usize) {
     }
 }
 
-async fn befriend(desk: &Desk, address: &str) {
+pub(super) async fn befriend(desk: &Desk, address: &str) {
     let list = ["--list", "friends", "--status", "confirmed"];
     let add = [&["subscribers", "add", address][..], &list].concat();
     let added = desk.run(&add).await;
@@ -33,18 +33,18 @@ async fn befriend(desk: &Desk, address: &str) {
 }
 
 /// Begins this, and cancels it by its command once the relay has taken some of it. Gives what the command said.
-async fn cancelled(desk: &Desk, arguments: &[&str], some: u64) -> Said {
+pub(super) async fn cancelled(desk: &Desk, arguments: &[&str], some: u64) -> Said {
     let before = desk.sink.counts().accepted;
     let sending = desk.start(arguments);
     assert!(until(async || desk.sink.counts().accepted >= before + some).await);
-    let said = desk.run(&["cancel", "bees", "--yes"]).await;
+    let said = desk.run(&["cancel", arguments[1], "--yes"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     ended(sending).await;
     said
 }
 
 /// How many copies each reader got.
-fn copies(desk: &Desk) -> BTreeMap<String, usize> {
+pub(super) fn copies_of(desk: &Desk) -> BTreeMap<String, usize> {
     let mut copies = BTreeMap::new();
     for message in desk.sink.accepted() {
         *copies.entry(message.rcpt[0].clone()).or_default() += 1;
@@ -178,7 +178,11 @@ on_both!(
             let run = at_its_hour(&desk).await;
             if accepted {
                 assert_eq!(run.status, RunStatus::Finished, "{run:?}");
-                assert_eq!(copies(&desk)["reader0@example.org"], 2, "as was accepted");
+                assert_eq!(
+                    copies_of(&desk)["reader0@example.org"],
+                    2,
+                    "as was accepted"
+                );
                 continue;
             }
             let reason = run.reason.as_deref().unwrap_or_default();
@@ -221,7 +225,7 @@ on_both!(
             rest.code == 1 && rest.error.contains("nothing to continue"),
             "{rest:?}"
         );
-        assert!(copies(&desk).values().all(|&copies| copies == 1));
+        assert!(copies_of(&desk).values().all(|&copies| copies == 1));
     }
 );
 
@@ -243,7 +247,7 @@ on_both!(
         );
         let meant = [&rest[..], &["--accept", "same-issue"]].concat();
         assert_eq!(desk.run(&meant).await.code, 0);
-        assert!(copies(&desk).values().all(|&copies| copies == 2));
+        assert!(copies_of(&desk).values().all(|&copies| copies == 2));
     }
 );
 
@@ -252,7 +256,7 @@ on_both!(
     async |engine: Engine| {
         let desk = Desk::new(engine, 40, SinkOptions::default()).await;
         cancelled(&desk, &["send", "bees", "--yes", "--rate", "20/s"], 20).await;
-        let first = copies(&desk);
+        let first = copies_of(&desk);
         let two_days = 2 * 86_400_000_i64;
         desk.raw(&format!(
             "update runs set started_at = started_at - {two_days} where slug = 'bees'"
@@ -268,7 +272,7 @@ on_both!(
         // The rest is still the rest of the first.
         let rest = desk.run(&["send", "bees", "--yes", "--continue"]).await;
         assert_eq!(rest.code, 0, "{rest:?}");
-        let second = copies(&desk);
+        let second = copies_of(&desk);
         assert_eq!(second.len(), 40);
         assert!(
             second
@@ -280,7 +284,7 @@ on_both!(
             .run(&[&resend[..], &["--accept", "same-issue"]].concat())
             .await;
         assert_eq!(sent.code, 0, "{sent:?}");
-        let third = copies(&desk);
+        let third = copies_of(&desk);
         assert!(third.values().all(|&copies| copies == 2), "{third:?}");
     }
 );

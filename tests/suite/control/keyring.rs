@@ -114,3 +114,36 @@ on_both!(
         assert_eq!(desk.run(&["status"]).await.code, 1);
     }
 );
+
+on_both!(
+    a_dkim_key_that_has_signed_before_is_not_told_as_the_next_one,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 1, SinkOptions::default()).await;
+        for selector in ["s1", "s2"] {
+            let file = format!("dkim-{selector}.pem");
+            let made = desk.run(&["keys", "dkim", "--selector", selector]).await;
+            assert_eq!(made.code, 0, "{made:?}");
+            let told = desk.run(&["dns"]).await.out;
+            for words in [
+                format!("nothing is signed with `{file}` yet"),
+                format!("a key that signs nothing yet.\n{selector}._domainkey.example.com. 3600"),
+            ] {
+                assert!(told.contains(&words), "{told}");
+            }
+            desk.configure("dkim.selector", &format!("\"{selector}\""));
+            desk.configure("dkim.key", &format!("\"{file}\""));
+            let sent = desk.run(&["send", "bees", "--yes", "--again"]).await;
+            assert_eq!(sent.code, 0, "{sent:?}");
+        }
+        let told = desk.run(&["dns"]).await.out;
+        assert!(
+            told.contains("`dkim-s1.pem` has signed mail before, and signs none now. s1._domainkey.example.com,"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("s1._domainkey.example.com. 3600")
+                && !told.contains("signs nothing yet"),
+            "{told}"
+        );
+    }
+);

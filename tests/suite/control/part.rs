@@ -113,7 +113,7 @@ on_both!(
         let list = pressrun::id::ListId(1);
         let revision = rig.run(correction).await.revision.expect("a content");
         let more = store
-            .part_of(list, Audience::Reached, first, &revision, false)
+            .part_of(list, Audience::Reached, first, ("", &revision), false)
             .await;
         assert_eq!(more.expect("a count"), 0);
     }
@@ -137,7 +137,7 @@ on_both!(
         let asked = rig
             .app
             .store
-            .part_of(list, Audience::Unopened, first, "", false)
+            .part_of(list, Audience::Unopened, first, ("", ""), false)
             .await;
         assert_eq!(asked.expect("a count"), 199);
         let second = rig
@@ -197,7 +197,7 @@ on_both!(
                 pressrun::id::ListId(1),
                 Audience::Unopened,
                 first,
-                "",
+                ("", ""),
                 false,
             )
             .await;
@@ -225,7 +225,7 @@ on_both!(
             .await
             .expect("a change");
         for (monthly, readers) in [(false, 29), (true, 30)] {
-            let asked = store.part_of(list, Audience::Unopened, first, "", monthly);
+            let asked = store.part_of(list, Audience::Unopened, first, ("", ""), monthly);
             assert_eq!(asked.await.expect("a count"), readers);
             let plan = Plan {
                 monthly,
@@ -243,7 +243,10 @@ on_both!(
         let rig = slow(engine, 12, 0).await;
         let list = pressrun::id::ListId(1);
         let asked = async |audience: Audience, origin: RunId| {
-            let asked = rig.app.store.part_of(list, audience, origin, "", false);
+            let asked = rig
+                .app
+                .store
+                .part_of(list, audience, origin, ("", ""), false);
             asked.await.expect("a count")
         };
         let clicked = async |run: RunId, seqs: std::ops::Range<i64>| {
@@ -285,7 +288,7 @@ on_both!(
             let asked = rig
                 .app
                 .store
-                .part_of(list, Audience::Unopened, first, "", false);
+                .part_of(list, Audience::Unopened, first, ("", ""), false);
             asked.await.expect("a count")
         };
         assert_eq!(asked().await, 4);

@@ -185,6 +185,58 @@ fn a_node_whose_clock_is_ahead_of_the_database_starts_nothing() {
     });
 }
 
+/// Sets the database's clock ahead of the machine's by so long.
+async fn set_ahead(rig: &Rig, by: Duration) {
+    rig.database
+        .raw(&format!(
+            "create or replace function db_now() returns bigint language sql volatile
+             as $$ select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) + {} $$",
+            by.as_millis()
+        ))
+        .await;
+}
+
+#[test]
+fn an_hour_that_has_come_by_the_databases_clock_alone_starts_nothing() {
+    block_on(async {
+        let rig = rig(Engine::Postgres).await;
+        let at = rig.app.clock.now().after(20 * MINUTE);
+        let run = rig.begin_as(&starting(at), "Little").await;
+        set_ahead(&rig, 25 * MINUTE).await;
+        let sending = rig.start().await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
+        let reason = held.reason.clone().unwrap_or_default();
+        assert!(
+            reason.starts_with("by the database's clock it is ")
+                && reason.contains("and its hour has not"),
+            "{reason}"
+        );
+        assert_eq!(rig.sink.counts().connections, 0);
+        // It is set right, and the run waits for its hour anew.
+        set_ahead(&rig, Duration::ZERO).await;
+        assert!(until(async || rig.app.clock.ahead() == 0).await);
+        let resumed = run::resume(&rig.app, &held, true).await;
+        resumed.expect("a resume");
+        assert_eq!(rig.run(run).await.status, RunStatus::Scheduled);
+        sending.stop().await;
+        assert_eq!(rig.sink.counts().connections, 0);
+    });
+}
+
+#[test]
+fn what_waits_only_to_be_taken_back_waits_by_one_clock() {
+    block_on(async {
+        let rig = rig(Engine::Postgres).await;
+        set_ahead(&rig, 25 * MINUTE).await;
+        let sending = rig.start().await;
+        assert!(until(async || rig.app.clock.ahead() != 0).await);
+        let at = rig.app.clock.now().after(Duration::from_secs(1));
+        let run = rig.begin_as(&starting(at), "Little").await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        sending.stop().await;
+    });
+}
+
 on_both!(
     a_scheduled_run_is_paused_resumed_and_taken_back_with_nothing_sent,
     async |engine: Engine| {

@@ -4,6 +4,7 @@ use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
 use pressrun::keyring::Keyring;
 use pressrun::smtp::sink::certificate::Certificate;
+use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions, SinkTls};
 
 use super::{Clinic, Wish, chmod, level};
@@ -297,5 +298,78 @@ fn each_step_of_the_relays_door_is_told_apart() {
         assert_eq!((level(&told, "relay-login"), code), ("error", 1));
         let (code, told) = clinic.doctor(&["--only", "relay", "--offline"]).await;
         assert_eq!((told.len(), code), (0, 0));
+    });
+}
+
+#[test]
+fn a_relay_is_asked_for_the_issues_size_and_for_our_envelope_sender_and_gets_no_mail() {
+    block_on(async {
+        let asked = async |size: Option<u64>, script: &str, issues: &[&str]| {
+            let sink = Sink::bind(SinkOptions {
+                size,
+                script: Script::parse(script).expect("a script"),
+                ..SinkOptions::default()
+            });
+            let sink = sink.await.expect("a sink");
+            let clinic = Clinic::new(&Wish {
+                relay: format!("url = \"{}\"\ntls = \"none\"", sink.url()),
+                ..Wish::default()
+            });
+            for (number, text) in issues.iter().enumerate() {
+                let folder = clinic.folder.join(format!("emails/issues/{number}"));
+                std::fs::create_dir_all(&folder).expect("a folder");
+                std::fs::write(folder.join("issue.md"), text).expect("a file");
+            }
+            let (code, told) = clinic.doctor(&["--only", "relay"]).await;
+            let counts = sink.counts();
+            assert_eq!(
+                (counts.accepted, counts.refused),
+                (0, 0),
+                "no mail is offered"
+            );
+            sink.shutdown().await;
+            (code, told, counts.resets)
+        };
+        let says = |told: &[super::Told], check: &str| {
+            let found = told.iter().find(|one| one.check == check);
+            found.map(|one| one.says.clone()).unwrap_or_default()
+        };
+        let issue = "---\ntitle: One\n---\nHello.\n";
+        // What does not compile is no measure: the one before it is.
+        let issues = [issue, "no front matter"];
+        let (code, told, resets) = asked(Some(2_000), "", &issues).await;
+        assert_eq!((level(&told, "relay-size"), code), ("error", 1));
+        let size = says(&told, "relay-size");
+        assert!(
+            size.starts_with("a copy of `0` has ") && size.contains("relay `main` takes 2000"),
+            "{size}"
+        );
+        assert_eq!((level(&told, "relay-sender"), resets), ("ok", 1));
+        let (code, told, _) = asked(Some(1_000_000), "", &issues).await;
+        assert_eq!((level(&told, "relay-size"), code), ("ok", 0));
+        let (_, told, _) = asked(Some(2_000), "", &[]).await;
+        assert!(
+            says(&told, "relay-size").contains("there is no issue yet"),
+            "{told:?}"
+        );
+        for none in [Some(0), None] {
+            let (_, told, _) = asked(none, "", &issues).await;
+            assert!(
+                says(&told, "relay-size").contains("tells no limit"),
+                "{told:?}"
+            );
+        }
+        let (code, told, resets) = asked(None, "mail-550-5.7.1", &issues).await;
+        assert_eq!(
+            (level(&told, "relay-sender"), code, resets),
+            ("error", 1, 1)
+        );
+        let refused = says(&told, "relay-sender");
+        assert!(
+            refused.contains("refuses mail with an envelope sender at `bounce.bees.house`: 550"),
+            "{refused}"
+        );
+        let (code, told, _) = asked(None, "mail-451", &issues).await;
+        assert_eq!((level(&told, "relay-sender"), code), ("warning", 3));
     });
 }

@@ -38,6 +38,18 @@ on_both!(
             .await
             .text();
         assert!(!page.contains("Put back"), "{page}");
+        // Nor who leaves by the mail in her inbox after the author took her off: the page offers it no more.
+        assert_eq!(press("unsubscribe", 1000, off).await, 303);
+        let leave = format!("/u/{}", site.token(unsubscribe(0)));
+        let left = site.post(&leave, "List-Unsubscribe=One-Click").await;
+        assert_eq!(left.status, 200);
+        let page = site
+            .ask_admin("/subscribers/1000", "localhost")
+            .await
+            .text();
+        assert!(!page.contains("Put back"), "{page}");
+        assert_eq!(press("return", 1000, "subscription=1000").await, 409);
+        assert_eq!(site.status(1000).await, "unsubscribed");
         // Nor by a command, which puts back whom the author took off and says why.
         let add = |address: &str| {
             let arguments = [

@@ -124,6 +124,8 @@ on_both!(
                 "it was not moved: it would start Wed 4 Mar 2099 19:00 UTC",
                 "the nearest by the clock started at 06:00",
                 "tick the box that says you are sure",
+                "value=\"2099-03-04T19:00\"",
+                "name=\"accept\" value=\"yes\" aria-invalid=\"true\"",
             ] {
                 assert!(text.contains(words), "{words}: {text}");
             }
@@ -222,7 +224,10 @@ on_both!(
                 .press(&format!("{path}/reschedule"), &format!("at={at}"))
                 .await;
             assert_eq!(answer.status, 409);
-            assert!(answer.text().contains(why), "{}", answer.text());
+            let text = answer.text();
+            assert!(text.contains(why), "{text}");
+            let typed = format!("value=\"{at}\" required aria-invalid=\"true\"");
+            assert!(text.contains(&typed), "{text}");
         }
         let moved = author
             .press(&format!("{path}/reschedule"), "at=2099-03-04T05%3A06")
@@ -392,6 +397,12 @@ on_both!(
         assert_eq!(author.get(path).await.status, 200);
         let wrong = author.press(&format!("{path}/test"), "to=nobody").await;
         assert_eq!(wrong.status, 409);
+        let text = wrong.text();
+        assert!(
+            text.contains("value=\"nobody\" required aria-invalid=\"true\"")
+                && text.contains("`nobody` is no address"),
+            "{text}"
+        );
         for outside in ["..%2F..%2Foutside", "%2Fetc", "."] {
             assert_eq!(author.get(&format!("/issues/{outside}")).await.status, 404);
             let pressed = author

@@ -116,6 +116,7 @@ on_both!(
         for part in [
             "Please look at “Born” again",
             "Nothing was changed",
+            "value=\"soon\" aria-invalid=\"true\"",
             "value=\"Basel\"",
             "value=\"events\" checked",
         ] {

@@ -116,6 +116,26 @@ on_both!(
             page.contains("This week: 3 joined, 7 left, net -4."),
             "{page}"
         );
+        let readers = async |status: &str| {
+            let path = format!("/subscribers?list=weekly&status={status}");
+            let page = site.ask_admin(&path, "localhost").await.text();
+            (page.matches("<li><div class=\"head\"").count(), page)
+        };
+        let (confirmed, _) = readers("confirmed").await;
+        let lost = site.hash_hex("reader30@example.org");
+        site.db
+            .exec(&format!(
+                "insert into suppressions (hash, reason, created_at) values (unhex('{lost}'), 'bounced', {at});
+                 delete from list_numbers"
+            ))
+            .await;
+        let (suppressed, found) = readers("suppressed").await;
+        assert_eq!(suppressed, 1);
+        assert!(found.contains("/subscribers/1030\""), "{found}");
+        assert_eq!(readers("confirmed").await.0, confirmed - 1);
+        let after = without_heads(&site.ask_admin("/lists/1", "localhost").await.text());
+        let linked = "&amp;status=suppressed\">1</a>";
+        assert!(after.contains(linked), "{after}");
         let week = "<th scope=\"row\">2026-10-26</th><td class=\"number\">3</td>\
                     <td class=\"number\">7</td><td class=\"number\">-4</td>\
                     <td>2 too-often, 5 without a reason</td>";

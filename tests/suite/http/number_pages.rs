@@ -388,7 +388,7 @@ on_both!(
         );
         site.db
             .exec(
-                "insert into leave_reasons (subscription, at, reason, words) values (1039, 2000, 'often', '<i>far</i> too often');
+                "insert into leave_reasons (subscription, at, reason, words) values (1039, 1900000000000, 'often', '<i>far</i> too often');
                  update deliveries set state = 'bounced', code = 550, enhanced = '5.1.1', reply = 'no such <b>user</b>'
                      where run_id = 2 and seq = 38;
                  update blocks set sent = sent - 1, bounced = 1 where run_id = 2",
@@ -445,6 +445,7 @@ on_both!(
             "/runs/2/deliveries",
             "/runs/2/deliveries?what=nobody",
             "/runs/2/deliveries?what=clicked&link=x",
+            "/runs/2/deliveries?what=sent&after=9223372036854775807",
         ])
         .await;
         site.stop().await;

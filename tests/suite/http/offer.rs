@@ -191,12 +191,23 @@ on_both!(
             assert!(text.contains(shown), "{shown}: {text}");
         }
         assert!(!text.contains("value=\"weekly\" checked"), "{text}");
+        // The reason stands at its field, and the form's own token is a fresh one.
+        let field = text.split("id=\"field_born\"").nth(1).expect("the field");
+        let field = field.split("</p>").next().unwrap_or_default();
+        assert!(
+            field.contains("value=\"soon\" aria-invalid=\"true\" aria-describedby=\"wrong\"")
+                && field.contains("it takes a date"),
+            "{field}"
+        );
+        assert_eq!(text.matches("role=\"alert\"").count(), 1, "{text}");
         let none = send(&site, "203.0.114.1", "email=a%40example.org&asks=lists").await;
         assert_eq!(none.status, 400);
+        let text = none.text();
+        let lists = text.split("<fieldset aria-describedby=\"wrong\">").nth(1);
+        let lists = lists.and_then(|rest| rest.split("</fieldset>").next());
         assert!(
-            none.text().contains("at least one of the lists"),
-            "{}",
-            none.text()
+            lists.is_some_and(|lists| lists.contains("at least one of the lists")),
+            "{text}"
         );
         let people = "select count(*) from subscribers";
         assert_eq!(site.db.number(people).await, 0);

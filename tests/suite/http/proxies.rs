@@ -46,12 +46,12 @@ on_both!(
         );
         let (_, told, _) = site.command(&["stats", "week-1"]);
         assert!(
-            told.contains("1 more readers are counted by Apple's proxy alone"),
+            told.contains("1 more reader is counted by Apple's proxy alone"),
             "{told}"
         );
         let page = site.ask_admin("/runs/2/numbers", "localhost").await.text();
         assert!(
-            page.contains("1 more readers are counted by it alone"),
+            page.contains("1 more reader is counted by it alone"),
             "{page}"
         );
         assert!(fold::judge_again(&site.app.store).await.is_ok());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pressrun::address::EmailAddress;
+use pressrun::clock::Timestamp;
 use pressrun::event::Evidence;
 use pressrun::id::{ListId, SubscriptionKey};
 use pressrun::import::{Import, undo};
@@ -225,6 +226,32 @@ on_both!(
         assert_eq!(why(&desk).await, "1 author, 1 other, 2 unsaid");
         desk.one_click("r0").await;
         assert_eq!(why(&desk).await, "1 author, 1 other, 3 unsaid");
+        // Who leaves by her own hand after the author took her off has left herself, whichever way she does it.
+        for name in ["r5", "r6"] {
+            let gone = store.take_off(desk.key(name).await, clock.now()).await;
+            assert!(gone.expect("a write"));
+        }
+        assert_eq!(why(&desk).await, "3 author, 1 other, 3 unsaid");
+        clock.advance(Duration::from_secs(60));
+        let by_mail = desk.key("r5").await;
+        let changed = store.leave(by_mail, clock.now()).await;
+        assert!(!changed.expect("a write"), "she had been taken off");
+        let by_link = Leaving {
+            subscription: desk.key("r6").await,
+            delivery: None,
+            id: 0,
+            everywhere: true,
+            reason: Some(("too-often".into(), String::new())),
+            at: clock.now(),
+            evidence: Evidence::default(),
+        };
+        store.leave_group(&[by_link]).await.expect("a write");
+        assert_eq!(why(&desk).await, "1 author, 1 other, 1 too-often, 4 unsaid");
+        for name in ["r5", "r6"] {
+            let key = desk.key(name).await;
+            let back = store.put_back(key, Timestamp(0), clock.now()).await;
+            assert!(!back.expect("a write"), "{name} left herself");
+        }
         desk.app.store.close().await;
     }
 );

@@ -21,9 +21,26 @@ impl Words {
         words
     }
 
-    /// Whether each of them is among `changed`.
-    pub(in crate::compile::theme) fn are_all_in(changed: &BTreeMap<&'static str, String>) -> bool {
-        WORDS.iter().all(|(name, _)| changed.contains_key(name))
+    /// Those that stand in none of `known`, by their keys.
+    pub(in crate::compile::theme) fn unlike(
+        &self,
+        known: &[Words],
+    ) -> BTreeMap<&'static str, String> {
+        let word = |words: &Words, place: fn(&mut Words) -> &mut String| {
+            let mut words = words.clone();
+            std::mem::take(place(&mut words))
+        };
+        let each = WORDS
+            .iter()
+            .map(|(name, place)| (*name, word(self, *place), *place));
+        let own =
+            each.filter(|(_, text, place)| known.iter().all(|other| word(other, *place) != *text));
+        own.map(|(name, text, _)| (name, text)).collect()
+    }
+
+    /// Their keys.
+    pub(in crate::compile::theme) fn keys() -> Vec<&'static str> {
+        WORDS.iter().map(|(name, _)| *name).collect()
     }
 }
 

@@ -294,7 +294,8 @@ on_both!(
         for told in [&trouble, &said] {
             assert!(
                 told.contains(
-                    "mail to all other domains goes out, and none gets through to one.example ("
+                    "no mail gets through to any domain that it is for (is port 25 closed to the outside?): \
+                     one.example ("
                 ) && told.contains("; tried until "),
                 "{told}"
             );
