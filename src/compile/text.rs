@@ -12,7 +12,7 @@ use crate::compile::theme::Theme;
 use crate::compile::theme::look::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
-use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Promo};
+use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Promo, plain_text};
 use crate::segment::Sieve;
 
 /// RFC 5322, section 2.1.1 asks for 78; the rest is room for quoting.
@@ -214,13 +214,12 @@ impl Text<'_> {
 
     /// "text: address", or the address alone where it is its own text.
     fn led(&mut self, text: &[Inline], link: LinkId) -> String {
+        if is_address(&plain_text(text)) {
+            return self.address(link);
+        }
         let text = self.inlines(text);
         let address = self.address(link);
-        if is_address(&text) {
-            address
-        } else {
-            format!("{}: {address}", text.trim_end_matches([':', '.']))
-        }
+        format!("{}: {address}", text.trim_end_matches([':', '.']))
     }
 
     fn list(
@@ -369,11 +368,12 @@ impl Text<'_> {
                     _ => self.write(out, text),
                 },
                 Inline::Link { link, text } => {
-                    let start = out.len();
-                    self.write(out, text);
+                    let is_own = is_address(&plain_text(text));
+                    if !is_own {
+                        self.write(out, text);
+                    }
                     let address = self.address(*link);
-                    if is_address(&out[start..]) {
-                        out.truncate(start);
+                    if is_own {
                         out.push_str(&address);
                     } else if self.for_some > 0 {
                         // RFC 3986, appendix C: where an address ends in running text.

@@ -229,9 +229,13 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
             seen.take(event, Class::of(rule), provider);
         }
     }
-    if !events.iter().any(|event| event.kind == EventKind::Bounce) {
-        seen.count_reader(provider, subject);
+    if events.iter().any(|event| event.kind == EventKind::Bounce) {
+        return Share {
+            tally: seen.share.tally,
+            ..Share::default()
+        };
     }
+    seen.count_reader(provider, subject);
     seen.share
 }
 

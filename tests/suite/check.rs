@@ -184,7 +184,6 @@ fn each_lint_of_the_text_fires_at_its_line_and_not_beside_it() {
                 "leftover-mark@12",
                 "leftover-mark@14",
                 "leftover-mark@14",
-                "leftover-mark@16",
             ],
         ),
         (

@@ -24,7 +24,7 @@ fn a_bare_address_is_a_link_that_is_counted_and_stands_once_in_the_text() {
     for url in [
         "https://a.example/one_two_three",
         "https://b.example/?a=1&b=2",
-        "http://www.c.example",
+        "http://www.c.example/",
     ] {
         assert_eq!(
             urls.iter().filter(|known| **known == url).count(),
