@@ -129,7 +129,16 @@ pub(super) async fn remove(
         .allow_mailbox(&address.mailbox(), &mailbox(&admin, &address))
         .await?;
     if !own && !others {
-        let why = anyhow!("the address is not suppressed; nothing was changed");
+        // Each reader is allowed by her own address, for the days of her lists.
+        let refusing = store.refusing(&address.mailbox()).await?;
+        let why = match refusing.is_empty() {
+            true => anyhow!("the address is not suppressed; nothing was changed"),
+            false => anyhow!(
+                "not this address is suppressed, but `{}`, a reader's spelling of the same mailbox; nothing was changed. \
+                 Name that one to allow both",
+                refusing.join("`, `")
+            ),
+        };
         return refuse(&admin, "remove", "address", &why, &form).await;
     }
     admin
