@@ -132,24 +132,36 @@ impl Rig {
             wish.relay
         );
         let app = open(&database, &relay, wish.send, &wish.sections).await;
-        let mut sql =
-            String::from("insert into lists values (1, 'weekly', 'The Weekly', 'l1', 0);\n");
-        for (index, address) in wish.readers.iter().enumerate() {
-            let id = index + 1;
-            let hash = keyring.address_hash(address);
-            let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            let hash = match engine {
-                Engine::Sqlite => format!("x'{hash}'"),
-                Engine::Postgres => format!("'\\x{hash}'"),
+        database
+            .raw("insert into lists values (1, 'weekly', 'The Weekly', 'l1', 0)")
+            .await;
+        let numbered: Vec<(usize, &String)> = (1..).zip(&wish.readers).collect();
+        // SQLite copies the whole text for each statement in it.
+        for some in numbered.chunks(1_000) {
+            let reader = |&(id, address): &(usize, &String)| {
+                let hash = keyring.address_hash(address);
+                let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash = match engine {
+                    Engine::Sqlite => format!("x'{hash}'"),
+                    Engine::Postgres => format!("'\\x{hash}'"),
+                };
+                format!("({id}, '{address}', '{address}', {hash}, 'R {id}', '{{}}', 0)")
             };
-            sql += &format!(
+            let standing = |(id, _): &(usize, &String)| {
+                format!("({id}, 1, {id}, 'confirmed', 'cli', 0, 5, null)")
+            };
+            let readers: Vec<String> = some.iter().map(reader).collect();
+            let standings: Vec<String> = some.iter().map(standing).collect();
+            let sql = format!(
                 "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
-                 values ({id}, '{address}', '{address}', {hash}, 'R {id}', '{{}}', 0);
+                 values {};
                  insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at)
-                 values ({id}, 1, {id}, 'confirmed', 'cli', 0, 5, null);\n"
+                 values {}",
+                readers.join(", "),
+                standings.join(", ")
             );
+            database.raw(&sql).await;
         }
-        database.raw(&sql).await;
         Rig {
             app,
             sink,
