@@ -162,7 +162,8 @@ fn sentence(slug: &str, list: &str, planned: &Planned) -> String {
             let segment = planned.plan.segment.as_ref();
             let part = segment.map(|sieve| format!(" who are in `{}`", plain(&sieve.said)));
             let part = part.unwrap_or_default();
-            format!("`{slug}` would go to {readers} readers of `{list}`{part}")
+            let people = if readers == 1 { "reader" } else { "readers" };
+            format!("`{slug}` would go to {readers} {people} of `{list}`{part}")
         }
         Audience::Continue => format!(
             "`{slug}` would go to the {readers} readers of `{list}` whom its cancelled run {run} did not reach"
