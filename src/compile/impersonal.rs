@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::compile::impersonal::sentence::Written;
+use crate::compile::impersonal::sentence::{Written, untagged};
 
 mod sentence;
 
@@ -216,17 +216,7 @@ fn unbroken(elements: &[Element], mut range: Range<usize>) -> Range<usize> {
 
 /// The words of some HTML, without what divides them from others.
 fn words(html: &str) -> String {
-    let mut text = String::new();
-    let mut tag = false;
-    for c in html.chars() {
-        match c {
-            '<' => tag = true,
-            '>' => tag = false,
-            c if !tag => text.push(c),
-            _ => {}
-        }
-    }
-    undivided(&text).to_owned()
+    undivided(&untagged(html)).to_owned()
 }
 
 const DIVIDERS: [&str; 12] = [

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::deliver::Shared;
 use crate::deliver::copies::{Fault, Prepared};
-use crate::deliver::judge::{Attempt, Concerns, judge, stops_others};
+use crate::deliver::judge::{Attempt, Concerns, judge, stops_others, unanswered, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::refused::Refused;
@@ -266,6 +266,21 @@ impl Worker<'_> {
             settled,
             guard: Some(ready.job.guard),
         }
+    }
+
+    /// What becomes of a message whose terminator may be written and whose answer never came.
+    fn in_doubt(
+        &self,
+        session: &Session,
+        ready: &Ready,
+        error: &SessionError,
+    ) -> (Outcome, Failure) {
+        let why = error.to_string();
+        let said = session.dialogue(&ready.prepared.recipient);
+        let failure = unanswered(Stage::Dot, said, &why);
+        let config = &self.shared.app.config.send;
+        let outcome = uncertain(config, &self.attempt(ready, true), why);
+        (outcome, failure)
     }
 
     async fn broke(&self, useful: bool, error: &SessionError) {

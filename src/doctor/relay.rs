@@ -1,4 +1,5 @@
-//! The relays: each is greeted, encrypted and logged in to, as before a run. No mail is offered.
+//! The relays: each is greeted, encrypted and logged in to, as before a run, and asked for the
+//! envelope. No mail is offered.
 
 use super::envelope::{self, Newest};
 use super::{Desk, Findings};

@@ -63,7 +63,7 @@ pub(super) fn around(page: &str, inside: &Range<usize>, link: &Range<usize>) -> 
         let earlier = ends.iter().rev().find(|&&end| end <= before);
         earlier.copied().unwrap_or(inside.start)
     };
-    let inner = plain(&page[link.clone()]);
+    let inner = untagged(&page[link.clone()]);
     let end = match inner.trim_end().ends_with(ENDS) {
         true => link.end,
         false => {
@@ -72,7 +72,7 @@ pub(super) fn around(page: &str, inside: &Range<usize>, link: &Range<usize>) -> 
         }
     };
     let mut start = begin(link.start);
-    let alone = plain(&page[start..link.start]).trim().is_empty();
+    let alone = untagged(&page[start..link.start]).trim().is_empty();
     if alone && page[inside.start..start].ends_with('?') {
         start = begin(start - 1);
     }
@@ -100,8 +100,8 @@ fn ends(page: &str, inside: &Range<usize>) -> Vec<usize> {
     found
 }
 
-/// Without tags.
-fn plain(html: &str) -> String {
+/// The words of some HTML, as they stand between its tags.
+pub(super) fn untagged(html: &str) -> String {
     let mut text = String::new();
     let mut tag = false;
     for c in html.chars() {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deliver::judge::{unanswered, uncertain};
 use crate::deliver::ledger::{Grant, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::worker::{Next, Ready, Worker};
@@ -232,14 +231,7 @@ impl Worker<'_> {
 
     /// The dot went out and no answer came.
     async fn unanswered(&self, session: &Session, ready: Ready, error: &SessionError) {
-        let why = error.to_string();
-        let said = session.dialogue(&ready.prepared.recipient);
-        let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(
-            &self.shared.app.config.send,
-            &self.attempt(&ready, true),
-            why,
-        );
+        let (outcome, failure) = self.in_doubt(session, &ready, error);
         self.settle(ready, outcome, Some(failure)).await;
     }
 }

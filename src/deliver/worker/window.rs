@@ -4,12 +4,10 @@
 //! The outcomes of the window before share that commit. So a kill leaves at most one window per connection
 //! in doubt.
 
-use crate::deliver::judge::{unanswered, uncertain};
 use crate::deliver::ledger::{Grant, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::worker::{Next, Ready, Worker};
 use crate::delivery::Outcome;
-use crate::reply::Stage;
 use crate::smtp::error::{SessionError, Terminator};
 use crate::smtp::session::window::Answer;
 use crate::smtp::session::{Envelope, Session};
@@ -148,14 +146,7 @@ impl Worker<'_> {
             Terminator::NotSent => return self.settling(ready, Outcome::Released, None),
             Terminator::MaybeSent => {}
         }
-        let why = error.to_string();
-        let said = session.dialogue(&ready.prepared.recipient);
-        let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(
-            &self.shared.app.config.send,
-            &self.attempt(&ready, true),
-            why,
-        );
+        let (outcome, failure) = self.in_doubt(session, &ready, error);
         self.settling(ready, outcome, Some(failure))
     }
 }

@@ -4,6 +4,7 @@ use pressrun::id::SubscriberId;
 use pressrun::store::readers;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::counted::said;
 use super::db::Db;
 use super::site::TestSite;
 use crate::harness::Engine;
@@ -365,6 +366,15 @@ on_both!(
                 .status,
             409
         );
+        // Where a reader's own spelling is what is suppressed, it is named to whoever would allow another.
+        let reader = ["subscribers", "add", "here@example.org", "--list", "weekly"];
+        said(&site, &[&reader[..], &["--consent", "asked"]].concat());
+        site.press_admin("/suppressions/add", "address=here%40example.org")
+            .await;
+        let other = "address=here%2Bx%40example.org&sure=yes";
+        let told = site.press_admin("/suppressions/remove", other).await;
+        assert_eq!(told.status, 409);
+        assert!(told.text().contains("here@example.org"), "{}", told.text());
         let audit = site.ask_admin("/audit", "localhost").await.text();
         assert!(audit.contains("suppressed an address"), "{audit}");
         // The second press was refused: it changed nothing and leaves no line.
