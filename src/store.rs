@@ -9,7 +9,7 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use sqlx::migrate::Migrator;
@@ -32,6 +32,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const CHECKPOINT: u32 = 8192;
 /// How long emptying the write-ahead log waits for readers of an older state.
 const LOG_WAIT: Duration = Duration::from_millis(250);
+/// How soon a SQLite file that turned a connection away is asked again.
+const REOPEN: Duration = Duration::from_millis(20);
 /// How long a caller waits for a connection of the pool.
 const ACQUIRE: Duration = Duration::from_secs(30);
 
@@ -381,14 +383,26 @@ impl SqliteStore {
             // Invariant: what was deleted is not in the file any more, and in no copy of it.
             .pragma("secure_delete", "on")
             .disable_statement_logging();
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(busy + ACQUIRE)
-            // A full disk makes SQLite end the transaction by itself. The driver does not notice, its rollback
-            // fails, and this connection would refuse every `begin` from then on.
-            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
-            .connect_with(options.clone())
-            .await?;
+        let begun = Instant::now();
+        let writer = loop {
+            let opened = SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(busy + ACQUIRE)
+                // A full disk makes SQLite end the transaction by itself. The driver does not notice, its rollback
+                // fails, and this connection would refuse every `begin` from then on.
+                .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
+                .connect_with(options.clone())
+                .await
+                .map_err(StoreError::from);
+            match opened {
+                // Of several that make the same file, SQLite turns some away without the wait it was told: the
+                // change to a write-ahead log needs a lock that two who read may both ask for.
+                Err(error) if error.is_locked() && begun.elapsed() < busy => {
+                    tokio::time::sleep(REOPEN).await;
+                }
+                opened => break opened?,
+            }
+        };
         let readers = SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)

@@ -92,6 +92,11 @@ impl StoreError {
         )
     }
 
+    /// Another process holds the lock of a SQLite file.
+    pub(crate) fn is_locked(&self) -> bool {
+        kind(&self.0) == Kind::Locked
+    }
+
     /// It refuses what it was given, whenever it is asked: a value that it cannot hold, or a rule of the schema.
     pub fn is_of_values(&self) -> bool {
         let Error::Database(told) = &self.0 else {
