@@ -352,7 +352,8 @@ impl Store {
     }
 
     /// The statement in this engine's words. It is SQLite's; on PostgreSQL `json_each($1)` is
-    /// `jsonb_array_elements($1::jsonb)`, `instr(` is `strpos(`, and locks in comments (`/* for update */`) are locks.
+    /// `jsonb_array_elements($1::jsonb)`, `instr(` is `strpos(`, locks in comments (`/* for update */`) are locks, and
+    /// what is joined with the sums of a run's blocks (`join run_sums b on b.run_id = r.id`) sums those of that run alone.
     /// `db_now()` is 0 on SQLite, where a lease ends with its process, and so is `own_part()`, where one writes.
     pub(crate) fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(match self {

@@ -330,6 +330,9 @@ async fn counted(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
             ));
         }
     }
+    if !app.store.sums_agree(run.id()).await? {
+        faults.push("the sums kept of its blocks are not those of its blocks".to_owned());
+    }
     let stuck = app.store.stuck_blocks(run.id()).await?;
     if stuck > 0 {
         faults.push(format!(

@@ -78,12 +78,8 @@ pub(crate) use apply_moves;
 
 /// The columns of [`Counts`], summed: read with [`CountsRow`].
 pub(crate) const SUM_COUNTS: &str = "
-    select cast(coalesce(sum(queued), 0) as bigint), cast(coalesce(sum(at_dot), 0) as bigint),
-        cast(coalesce(sum(sent), 0) as bigint), cast(coalesce(sum(bounced), 0) as bigint),
-        cast(coalesce(sum(failed), 0) as bigint), cast(coalesce(sum(expired), 0) as bigint),
-        cast(coalesce(sum(suppressed), 0) as bigint), cast(coalesce(sum(unsubscribed), 0) as bigint),
-        cast(coalesce(sum(uncertain), 0) as bigint), cast(coalesce(sum(cancelled), 0) as bigint)
-    from blocks where run_id = $1";
+    select queued, at_dot, sent, bounced, failed, expired, suppressed, unsubscribed, uncertain, cancelled
+    from run_sums where run_id = $1";
 
 /// Ten counters in the order of [`State::ALL`].
 pub(crate) type CountsRow = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
@@ -108,8 +104,8 @@ impl Store {
     /// The counters of a run, summed over its blocks.
     pub async fn counts(&self, run: RunId) -> Result<Counts> {
         read!(self, conn => {
-            let row = sqlx::query_as::<_, CountsRow>(SUM_COUNTS).bind(run.0).fetch_one(conn).await?;
-            Ok(counts_of(row))
+            let row = sqlx::query_as::<_, CountsRow>(SUM_COUNTS).bind(run.0).fetch_optional(conn).await?;
+            Ok(row.map(counts_of).unwrap_or_default())
         })
     }
 }

@@ -219,12 +219,15 @@ macro_rules! add_clicks {
     };
 }
 
-/// Adds what blocks gain: `add_gains!(self, conn, folded)`.
+/// Adds what blocks gain, and has those counted again whose parts have moved: `add_gains!(self, conn, folded)`.
 macro_rules! add_gains {
     ($store:expr, $conn:expr, $folded:expr) => {
-        if !$folded.blocks.is_empty() {
+        let stale = $folded.stale.iter();
+        let numbers: BTreeSet<u32> = $folded.blocks.keys().chain(stale).copied().collect();
+        if !numbers.is_empty() {
             let run = $folded.run.0;
-            let blocks = json($folded.blocks.iter().map(|(block, gain)| {
+            let blocks = json(numbers.iter().map(|block| {
+                let gain = $folded.blocks.get(block).copied().unwrap_or_default();
                 (
                     run,
                     block,
@@ -232,6 +235,7 @@ macro_rules! add_gains {
                     gain.clicked,
                     gain.opens,
                     gain.clicks,
+                    i32::from($folded.stale.contains(block)),
                 )
             }));
             if !$store.is_sqlite() {
@@ -291,15 +295,21 @@ pub const FIRSTS: &str = "
     ) as v
     where deliveries.run_id = v.run and deliveries.seq = v.seq";
 
-/// What blocks gain: run, block, and the numbers of a [`BlockGain`].
+/// What blocks gain: run, block, the numbers of a [`BlockGain`], and 1 where its parts are to be counted again. Below
+/// nothing that number falls with each time, so that whoever counts one meanwhile sees that it has.
 pub const GAINS: &str = "
     update blocks set
         opened = blocks.opened + v.opened, clicked = blocks.clicked + v.clicked,
-        opens = blocks.opens + v.opens, clicks = blocks.clicks + v.clicks
+        opens = blocks.opens + v.opens, clicks = blocks.clicks + v.clicks,
+        counted_sent = case
+            when v.stale = 0 then blocks.counted_sent
+            when blocks.counted_sent < 0 then blocks.counted_sent - 1
+            else -1 end
     from (
         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as block,
                cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked,
-               cast(value->>4 as bigint) as opens, cast(value->>5 as bigint) as clicks
+               cast(value->>4 as bigint) as opens, cast(value->>5 as bigint) as clicks,
+               cast(value->>6 as bigint) as stale
         from json_each($1)
     ) as v
     where blocks.run_id = v.run and blocks.block = v.block";
@@ -310,14 +320,6 @@ const KEEP_JUDGED: &str = "
     from json_each($2) where true
     on conflict (run_id, seq) do update
     set opened = excluded.opened, clicked = excluded.clicked, withdrawn = excluded.withdrawn";
-
-/// Blocks whose parts are to be counted again. Below nothing the number falls with each time, so that whoever counts
-/// one meanwhile sees that it has.
-const MAKE_STALE: &str = "
-    insert into block_parts (run_id, block, sent, bounced, parts)
-    select $1, cast(value as bigint), -1, 0, '[]' from json_each($2) where true
-    on conflict (run_id, block) do update
-    set sent = case when block_parts.sent < 0 then block_parts.sent - 1 else -1 end";
 
 /// Adds a batch of signed numbers to the tallies of a run.
 pub(crate) const ADD_TALLIES: &str = "
@@ -387,13 +389,6 @@ impl Store {
             note_firsts!(self, conn, folded);
             add_clicks!(self, conn, folded);
             add_gains!(self, conn, folded);
-            if !folded.stale.is_empty() {
-                sqlx::query(self.sql(MAKE_STALE))
-                    .bind(run)
-                    .bind(json(folded.stale.iter()))
-                    .execute(&mut *conn)
-                    .await?;
-            }
             add_judged!(self, conn, folded);
             true
         })

@@ -39,7 +39,7 @@ impl Store {
             let rows = sqlx::query_as(
                 "select r.id, r.slug, r.audience, r.started_at,
                      r.recipients - coalesce((
-                         select cast(sum(b.suppressed) as bigint) from blocks b where b.run_id = r.id
+                         select b.suppressed from run_sums b where b.run_id = r.id
                      ), 0) as readers,
                      r.local_at, r.segment, r.trial, v.content
                  from runs r join revisions v on v.hash = r.revision

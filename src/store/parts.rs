@@ -2,7 +2,7 @@
 //! block at a time: what shares are shares of.
 //!
 //! Promises: a block is counted again when its counters have moved since, and what it gave before is taken back in the
-//! same transaction; a look at a run costs a look at its blocks. Leaves who is whose to `track::parts`.
+//! same transaction; on SQLite a look at a run that is counted costs one row. Leaves who is whose to `track::parts`.
 
 use crate::clock::Timestamp;
 use crate::id::RunId;
@@ -17,8 +17,9 @@ pub struct StaleBlock {
     pub block: i64,
     pub sent: i64,
     pub bounced: i64,
-    /// By which number of those sent it was counted, or that it is to be counted again; none yet.
-    pub counted: Option<i64>,
+    /// By which numbers of those it was counted, or less than nothing where it is to be counted again.
+    pub counted_sent: i64,
+    pub counted_bounced: i64,
     /// What it gave so far, as JSON; none yet.
     pub parts: Option<String>,
 }
@@ -48,13 +49,15 @@ impl Store {
     ) -> Result<Vec<StaleBlock>> {
         read!(self, conn => {
             let found = sqlx::query_as(
-                "select b.run_id, b.block, b.sent, b.bounced, p.sent as counted, p.parts
+                "select b.run_id, b.block, b.sent, b.bounced, b.counted_sent, b.counted_bounced, p.parts
                  from runs r
-                     join blocks b on b.run_id = r.id
+                     cross join blocks b
                      left join block_parts p on p.run_id = b.run_id and p.block = b.block
                  where r.kind = 'issue'
                    and (r.id = $1 or ($1 < 0 and (r.finished_at is null or r.finished_at > $2)))
-                   and (b.sent <> coalesce(p.sent, 0) or b.bounced <> coalesce(p.bounced, 0))
+                   and exists (select 1 from run_sums s where s.run_id = r.id and s.stale > 0)
+                   and b.run_id = r.id
+                   and (b.sent <> b.counted_sent or b.bounced <> b.counted_bounced)
                  limit $3",
             )
             .bind(run.map_or(-1, |run| run.0))
@@ -126,25 +129,35 @@ impl Store {
         change: &Tally,
     ) -> Result<bool> {
         transact!(self, conn => {
+            let counted = sqlx::query(
+                "update blocks set counted_sent = $3, counted_bounced = $4
+                 where run_id = $1 and block = $2 and counted_sent = $5 and counted_bounced = $6",
+            )
+            .bind(block.run_id)
+            .bind(block.block)
+            .bind(block.sent)
+            .bind(block.bounced)
+            .bind(block.counted_sent)
+            .bind(block.counted_bounced)
+            .execute(&mut *conn)
+            .await?;
+            if counted.rows_affected() != 1 {
+                return Ok(false);
+            }
             let kept = match &block.parts {
                 None => sqlx::query(
-                    "insert into block_parts (run_id, block, sent, bounced, parts)
-                     values ($1, $2, $3, $4, $5) on conflict (run_id, block) do nothing",
+                    "insert into block_parts (run_id, block, parts) values ($1, $2, $3)
+                     on conflict (run_id, block) do nothing",
                 ),
                 Some(_) => sqlx::query(
-                    "update block_parts set sent = $3, bounced = $4, parts = $5
-                     where run_id = $1 and block = $2 and parts = $6 and sent = $7",
+                    "update block_parts set parts = $3
+                     where run_id = $1 and block = $2 and parts = $4",
                 ),
             };
-            let kept = kept
-                .bind(block.run_id)
-                .bind(block.block)
-                .bind(block.sent)
-                .bind(block.bounced)
-                .bind(parts);
+            let kept = kept.bind(block.run_id).bind(block.block).bind(parts);
             let kept = match &block.parts {
                 None => kept,
-                Some(before) => kept.bind(before.as_str()).bind(block.counted),
+                Some(before) => kept.bind(before.as_str()),
             };
             if kept.execute(&mut *conn).await?.rows_affected() != 1 {
                 return Ok(false);

@@ -214,10 +214,9 @@ impl Store {
         let runs = serde_json::to_string(runs).expect("numbers always serialise");
         read!(self, conn => {
             let sums: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(self.sql(
-                "select run_id, cast(sum(sent) as bigint), cast(sum(bounced) as bigint),
-                     cast(sum(departed) as bigint), cast(sum(complained) as bigint)
-                 from blocks where run_id in (select cast(value as bigint) from json_each($1))
-                 group by run_id",
+                "select r.id, b.sent, b.bounced, b.departed, b.complained
+                 from runs r join run_sums b on b.run_id = r.id
+                 where r.id in (select cast(value as bigint) from json_each($1))",
             ))
             .bind(runs.as_str())
             .fetch_all(&mut *conn)

@@ -82,7 +82,7 @@ const LOOKED: &str = "
             where t.run_id = r.id and t.part = 'run' and t.bucket = '' and t.what = 'no-clicks'
         ), 0) then 1 end)
     from (
-        select id, (select sum(b.sent) from blocks b where b.run_id = runs.id) as sent
+        select id, (select b.sent from run_sums b where b.run_id = runs.id) as sent
         from runs
         where list_id = $1 and kind = 'issue' and started_at is not null
         order by id desc limit $2
@@ -164,10 +164,8 @@ impl Store {
     /// compared with; nor is what was counted without names, where this one is counted with them.
     pub async fn issues_before(&self, run: RunId, settled: Timestamp) -> Result<Vec<EarlierRun>> {
         read!(self, conn => {
-            let found = sqlx::query_as(
-                "select e.id, e.slug, e.title, cast(sum(b.sent) as bigint) as sent,
-                     cast(sum(b.departed) as bigint) as departed,
-                     cast(sum(b.opened) as bigint) as opened, cast(sum(b.clicked) as bigint) as clicked
+            let found = sqlx::query_as(self.sql(
+                "select r.id, r.slug, r.title, b.sent, b.departed, b.opened, b.clicked
                  from (
                      select max(r.id) as id from runs this
                          join runs r on r.list_id = this.list_id and r.started_at < this.started_at
@@ -181,11 +179,10 @@ impl Store {
                      group by r.slug
                      order by max(r.started_at) desc, max(r.id) desc limit $2
                  ) as newest
-                     join runs e on e.id = newest.id
-                     join blocks b on b.run_id = e.id
-                 group by e.id, e.slug, e.title, e.started_at
-                 order by e.started_at desc, e.id desc",
-            )
+                     join runs r on r.id = newest.id
+                     join run_sums b on b.run_id = r.id
+                 order by r.started_at desc, r.id desc",
+            ))
             .bind(run.0)
             .bind(i64::from(ISSUES))
             .bind(settled.0)

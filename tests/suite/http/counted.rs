@@ -110,14 +110,14 @@ on_both!(
         assert!(runs.contains("20 (50.0 %)  32 (80.0 %)"), "{runs}");
         // What is counted may be too little to say anything.
         untracked(&site, ">= 20").await;
-        site.db.exec("update block_parts set sent = -1").await;
+        site.db.exec("update blocks set counted_sent = -1").await;
         let text = said(&site, &["stats", "week-1"]);
         has(&text, &["32 not enough data"]);
         // Who is erased was not counted before either.
         let key = pressrun::id::SubscriberId(1_079);
         let erased = site.app.store.erase(key, &[], NOON).await;
         assert!(erased.expect("a write"));
-        site.db.exec("update block_parts set sent = -1").await;
+        site.db.exec("update blocks set counted_sent = -1").await;
         let found = json(&site, &["stats", "week-1", "--json"]);
         assert_eq!(found["judged"]["uncounted"]["opens"], 60);
         site.stop().await;
@@ -234,8 +234,7 @@ on_both!(
                          status, cutoff, frozen_to, recipients, created_at, started_at, finished_at)
                      values ({run}, 'issue', 'issue-{run}', 'Issue {run}', 1, 'rev', '{{}}', 'main', 'hold',
                          'finished', 0, 0, 80, {run}, {run}, {run});
-                     insert into blocks (run_id, block, sent) values ({run}, 0, 80);
-                     insert into block_parts (run_id, block, sent, bounced, parts) values ({run}, 0, 80, 0, '[]');
+                     insert into blocks (run_id, block, sent, counted_sent) values ({run}, 0, 80, 80);
                      insert into tallies (run_id, part, bucket, what, number)
                      select {run}, 'run', '', column1, column2 from (values {counted}) as v"
                 ))

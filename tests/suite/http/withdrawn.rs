@@ -126,11 +126,11 @@ on_both!(
         site.seed_run(300).await;
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
         let long_ago = Timestamp(NOON.0 - 30 * 86_400_000).0;
-        let stale = "select count(*) from block_parts where sent < 0";
+        let stale = "select count(*) from blocks where counted_sent < 0";
         site.db
             .exec(&format!(
                 "update runs set finished_at = {long_ago} where id = 2;
-                 update block_parts set sent = -1"
+                 update blocks set counted_sent = -1"
             ))
             .await;
         assert_eq!(site.db.number(stale).await, 2);
