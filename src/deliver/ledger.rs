@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
 use crate::deliver::queue::Guard;
@@ -95,12 +96,13 @@ async fn commit_groups(app: App, boot: i64, most: usize, mut incoming: mpsc::Rec
     let linger = app.config.send.linger;
     let mut group = Vec::with_capacity(most);
     while incoming.recv_many(&mut group, most).await > 0 {
-        if !linger.is_zero() && group.len() < most {
-            tokio::time::sleep(linger).await;
-            while group.len() < most
-                && let Ok(entry) = incoming.try_recv()
-            {
-                group.push(entry);
+        // No longer than until it is whole.
+        let until = Instant::now() + linger;
+        while !linger.is_zero() && group.len() < most {
+            let room = most - group.len();
+            let more = incoming.recv_many(&mut group, room);
+            if !matches!(timeout_at(until, more).await, Ok(1..)) {
+                break;
             }
         }
         commit(&app, boot, &mut group).await;

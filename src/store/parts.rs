@@ -55,7 +55,7 @@ impl Store {
                      left join block_parts p on p.run_id = b.run_id and p.block = b.block
                  where r.kind = 'issue'
                    and (r.id = $1 or ($1 < 0 and (r.finished_at is null or r.finished_at > $2)))
-                   and exists (select 1 from run_sums s where s.run_id = r.id and s.stale > 0)
+                   and (select s.stale from run_sums s where s.run_id = r.id) > 0
                    and b.run_id = r.id
                    and (b.sent <> b.counted_sent or b.bounced <> b.counted_bounced)
                  limit $3",

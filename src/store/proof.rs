@@ -162,15 +162,15 @@ const RESPONSES: &str = "
 
 /// Whether what the author's pages show of a run are the sums of its blocks. PostgreSQL keeps none beside them.
 const SUMS_AGREE: &str = "
-    select not exists (
+    select not exists (select 1 from blocks where run_id = $1) or exists (
         select 1 from run_sums s where s.run_id = $1
             and (s.queued, s.at_dot, s.sent, s.bounced, s.failed, s.expired, s.suppressed, s.unsubscribed,
                  s.uncertain, s.cancelled, s.opened, s.clicked, s.departed, s.opens, s.clicks, s.complained, s.stale)
-              <> (select sum(queued), sum(at_dot), sum(sent), sum(bounced), sum(failed), sum(expired),
+              = (select sum(queued), sum(at_dot), sum(sent), sum(bounced), sum(failed), sum(expired),
                      sum(suppressed), sum(unsubscribed), sum(uncertain), sum(cancelled), sum(opened), sum(clicked),
                      sum(departed), sum(opens), sum(clicks), sum(complained),
                      count(case when sent <> counted_sent or bounced <> counted_bounced then 1 end)
-                  from blocks where run_id = $1)
+                 from blocks where run_id = $1)
     )";
 
 /// What a sender holds, it notes when it gives it back; and what is behind the bound of a stage is not due.

@@ -8,10 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pressrun::clock::Timestamp;
+use pressrun::id::RunId;
 use pressrun::store::spellings::{ANY_SPELLED, LEFT, REFUSING, SPELLED};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
+use crate::deliver::rig::until;
 use crate::harness::{Database, Engine, block_on};
 
 /// Tables of a million rows and more.
@@ -361,4 +364,57 @@ fn ids_of_events_are_taken_before_anything_else() {
         }
     }
     assert!(taken > 4, "{taken}");
+}
+
+/// What SQLite keeps, PostgreSQL sums when it is asked: of the runs that are asked for, and of no others.
+#[test]
+fn postgresql_sums_the_blocks_of_the_runs_that_are_asked_for() {
+    const BLOCKS: i64 = 500;
+    block_on(async {
+        let database = Database::new(Engine::Postgres).await;
+        let store = database.store().await;
+        database
+            .raw(&format!(
+                "insert into lists (id, slug, title, label, created_at) values (1, 'weekly', 'Weekly', '', 0);
+                 insert into runs (id, kind, slug, title, list_id, headers, relay, policy, status, cutoff, frozen_to,
+                     recipients, created_at, started_at, finished_at)
+                 select i, 'issue', 'issue-' || i, 'Issue', 1, '{{}}', '', 'hold', 'finished', 0, 0, 0, i, i, i
+                 from generate_series(2, 61) i;
+                 insert into blocks (run_id, block, sent, counted_sent)
+                 select i, b, 200, 200 from generate_series(2, 61) i, generate_series(0, {BLOCKS} - 1) b;
+                 analyze runs; analyze blocks"
+            ))
+            .await;
+        let read = async || {
+            // What a connection has read is told when it rests, and at the latest when it ends.
+            let rows = "select (seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables
+                        where relname = 'blocks'";
+            let mut conn = PgConnection::connect(&database.url)
+                .await
+                .expect("a connection");
+            let rows: i64 = sqlx::query_scalar(rows)
+                .fetch_one(&mut conn)
+                .await
+                .expect("a number");
+            conn.close().await.expect("a goodbye");
+            rows
+        };
+        let began = read().await;
+        let newest = store.runs_in_numbers(3).await.expect("the runs");
+        assert_eq!(
+            newest.iter().map(|run| run.counts.sent).sum::<i64>(),
+            3 * 200 * BLOCKS
+        );
+        let before = store.issues_before(RunId(61), Timestamp(i64::MAX)).await;
+        assert_eq!(before.expect("the runs").len(), 8);
+        let stale = store.stale_blocks(None, Timestamp(58), 64).await;
+        assert_eq!(stale.expect("the blocks").len(), 0);
+        store.close().await;
+        assert!(
+            until(async || read().await - began >= 14 * BLOCKS).await,
+            "nothing is told"
+        );
+        let rows = read().await - began;
+        assert!(rows < 25 * BLOCKS, "{rows} of {} rows", 60 * BLOCKS);
+    });
 }

@@ -231,6 +231,9 @@ on_both!(
                 format!("update run_sums set clicks = clicks + {number} where run_id > 1")
             };
             told(&rig, run, &by(3), &by(-3), "the sums kept of its blocks").await;
+            let away = "create table kept_sums as select * from run_sums; delete from run_sums";
+            let back = "insert into run_sums select * from kept_sums; drop table kept_sums";
+            told(&rig, run, away, back, "the sums kept of its blocks").await;
         }
     }
 );
