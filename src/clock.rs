@@ -153,6 +153,17 @@ struct Both {
     differs: bool,
 }
 
+/// What the clocks show at one instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Faces {
+    /// The machine's own.
+    pub own: Timestamp,
+    /// A shared database's, where it was heard.
+    pub shared: Option<Timestamp>,
+    /// The two differ, and [`Clock::now`] goes by the database's.
+    pub by_shared: bool,
+}
+
 impl Heard {
     /// The machine's clock, and what that clock says now, by the machine's own count since.
     fn both(&self) -> Option<Both> {
@@ -201,11 +212,23 @@ impl Clock {
         }
     }
 
-    /// The clock that is watched for leaps: the database's where one is shared, so that to go over to it is none.
-    pub fn watched(&self) -> Timestamp {
-        match self {
-            Clock::Shared(heard) => heard.both().map_or_else(machine, |both| both.said),
-            _ => self.now(),
+    /// What each clock shows now, to be watched for leaps.
+    pub fn faces(&self) -> Faces {
+        let both = match self {
+            Clock::Shared(heard) => heard.both(),
+            _ => None,
+        };
+        match both {
+            Some(both) => Faces {
+                own: both.own,
+                shared: Some(both.said),
+                by_shared: both.differs,
+            },
+            None => Faces {
+                own: self.now(),
+                shared: None,
+                by_shared: false,
+            },
         }
     }
 
@@ -305,7 +328,8 @@ mod tests {
         for (ahead, earlier) in [(3 * DAY, own), (-3 * DAY, Timestamp(own.0 - 3 * DAY))] {
             clock.hear(Timestamp(own.0 + ahead), uptime());
             assert!(clock.sure().0.abs_diff(earlier.0) < AGREES.unsigned_abs());
-            assert!(clock.watched().0.abs_diff(own.0 + ahead) < AGREES.unsigned_abs());
+            let shared = clock.faces().shared.expect("it was heard");
+            assert!(shared.0.abs_diff(own.0 + ahead) < AGREES.unsigned_abs());
         }
     }
 }

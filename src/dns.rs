@@ -175,13 +175,23 @@ impl Dns {
         }
     }
 
-    /// Whether a zone begins at `name`: it has an SOA record.
-    pub async fn is_zone(&self, name: &str) -> Result<bool, LookupError> {
-        let read = |data: &RData| matches!(data, RData::SOA(_)).then_some(());
+    /// The SOA record of `name` itself, with which a zone begins; one behind an alias is another name's.
+    pub async fn soa(&self, name: &str) -> Result<Answer<()>, LookupError> {
+        let read = |data: &RData| match data {
+            RData::SOA(_) => Some(true),
+            RData::CNAME(_) => Some(false),
+            _ => None,
+        };
         let found = self
             .ask(name, absolute(name)?, RecordType::SOA, read)
             .await?;
-        Ok(!found.records.is_empty())
+        let own = found.records.iter().all(|&own| own);
+        let records = found.records.iter().filter(|_| own).map(|_| ());
+        Ok(Answer {
+            records: records.collect(),
+            exists: found.exists,
+            ttl: found.ttl,
+        })
     }
 
     /// The names of an address (PTR), in lower case.

@@ -31,6 +31,7 @@ pub mod again;
 pub mod commands;
 pub mod doubles;
 pub mod guards;
+pub(crate) mod hour;
 pub mod links;
 pub mod plan;
 pub mod replace;
@@ -260,7 +261,7 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
             run.reason.as_deref().unwrap_or("no reason kept"),
             name(app, run).await?
         ),
-        RunStatus::Scheduled => return start_late(app, run, yes).await,
+        RunStatus::Scheduled => return hour::start_late(app, run, yes).await,
         RunStatus::Freezing | RunStatus::Sending => {
             if yes && deliver::slept(app, run).await?.is_some() {
                 deliver::forget_sleep(app).await?;
@@ -277,6 +278,12 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
         Some(_) => RunStatus::Sending,
         // Its hour is still to come, by one clock at least.
         None if run.waits() && run.start_at.is_some_and(|start| start > app.clock.sure().0) => {
+            RunStatus::Scheduled
+        }
+        None if run.status == RunStatus::Paused
+            && run.waits()
+            && !hour::may_start(app, run, yes).await? =>
+        {
             RunStatus::Scheduled
         }
         // A run held while it froze goes on freezing.
@@ -338,34 +345,19 @@ async fn trust_database(app: &App, run: &Run) -> anyhow::Result<()> {
     deliver::trust_database(app).await
 }
 
-/// Has whoever sends take up `run`, if its hour has come or if it was interrupted and is left alone since: it goes on
-/// since now. Where nobody sends, the next sender does so by itself.
+/// Has whoever sends take up `run`, if it was interrupted and is left alone since: it goes on since now. One whose hour
+/// has come is started here where whoever sends starts no run but its own. Where nobody sends, the next sender does so by
+/// itself.
 pub async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
     let (status, now) = (run.status, app.clock.now());
-    if status == RunStatus::Scheduled && run.is_overdue(app.clock.sure()) {
-        app.store.start_run(run.id(), now).await?;
+    if status == RunStatus::Scheduled && !charge::has_in_charge(app, run).await? {
+        hour::start_or_hold(app, run).await?;
     }
     if status.is_moving() && charge::is_left_alone(app, run).await? {
         app.store
             .set_run_status(run.id(), status, status, None, now)
             .await?;
     }
-    Ok(())
-}
-
-/// Starts a run whose hour has passed; one that is too late only with `yes`.
-async fn start_late(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
-    if !run.is_overdue(app.clock.sure()) {
-        return Ok(());
-    }
-    ensure_in_time(app, run, yes).await?;
-    take_up(app, run).await?;
-    let now = app.store.run(run.id()).await?.context("the run is gone")?;
-    ensure!(
-        now.status != RunStatus::Scheduled,
-        "the run of `{}` was not started: by the clock of the database its hour has not come",
-        now.slug
-    );
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
 use crate::archive::paged::applied;
+use crate::compile::impersonal::elements::tag_length;
 use crate::draft;
 
 /// How the names of texts end, as a link leaves it out.
@@ -37,6 +38,15 @@ pub(super) struct Relinked {
 struct Led {
     place: Range<usize>,
     kind: Kind,
+    /// Its tag, or else the place.
+    whole: Range<usize>,
+}
+
+impl Led {
+    fn written(place: Range<usize>, kind: Kind) -> Led {
+        let whole = place.clone();
+        Led { place, kind, whole }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,9 +69,12 @@ impl Beside {
         };
         let mut made = Relinked::default();
         let mut edits = Vec::new();
-        for Led { place, kind } in links {
+        for Led { place, kind, whole } in links {
             let inside = &text[place.clone()];
-            let there = destination(inside);
+            let there = match kind {
+                Kind::Html => inside.trim(),
+                Kind::Inline | Kind::Definition => destination(inside),
+            };
             let page = match self.found(name, there) {
                 Some(page) => page,
                 None if is_file(there) => None,
@@ -76,7 +89,7 @@ impl Beside {
                     made.lost.push(there.to_owned());
                     match kind {
                         Kind::Inline => edits.push((place, NOWHERE.to_owned())),
-                        Kind::Html if !html => edits.extend(without_tag(text, &place)),
+                        Kind::Html if !html => edits.extend(without_tag(text, whole)),
                         Kind::Definition | Kind::Html => {}
                     }
                 }
@@ -156,8 +169,7 @@ fn links(text: &str) -> Vec<Led> {
     let definitions = parser.reference_definitions().iter();
     let definitions = definitions.filter_map(|(_, known)| {
         let start = known.span.start + text[known.span.clone()].find("]:")? + 2;
-        let (place, kind) = (start..known.span.end, Kind::Definition);
-        Some(Led { place, kind })
+        Some(Led::written(start..known.span.end, Kind::Definition))
     });
     let mut found: Vec<Led> = definitions.collect();
     // The link under way, and where its words end.
@@ -173,8 +185,8 @@ fn links(text: &str) -> Vec<Led> {
                 if let Some((whole, words)) = open.take()
                     && let Some(gap) = text[words..whole.end].find("](")
                 {
-                    let (place, kind) = (words + gap + 2..whole.end - 1, Kind::Inline);
-                    found.push(Led { place, kind });
+                    let place = words + gap + 2..whole.end - 1;
+                    found.push(Led::written(place, Kind::Inline));
                 }
             }
             event => {
@@ -199,44 +211,71 @@ fn links(text: &str) -> Vec<Led> {
 
 /// The links of a stretch of HTML.
 fn tags(text: &str, stretch: Range<usize>) -> Vec<Led> {
-    let octets = &text.as_bytes()[..stretch.end];
     let (mut found, mut at) = (Vec::new(), stretch.start);
-    while at + 5 < octets.len() {
-        let is = octets[at..at + 5].eq_ignore_ascii_case(b"href=");
-        match quoted(octets, at + 5).filter(|_| is) {
-            Some(place) => {
-                at = place.end;
-                let kind = Kind::Html;
-                found.push(Led { place, kind });
-            }
-            None => at += 1,
+    while let Some(next) = text[at..stretch.end].find('<') {
+        let start = at + next;
+        let rest = &text[start..stretch.end];
+        let begins = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "/!".contains(c));
+        at = start + if begins { tag_length(rest) } else { 1 };
+        if !is_tag(rest, "<a") {
+            continue;
+        }
+        if let Some(place) = target(&text[start..at]) {
+            found.push(Led {
+                place: start + place.start..start + place.end,
+                kind: Kind::Html,
+                whole: start..at,
+            });
         }
     }
     found
 }
 
-/// What stands between the quotes that open at `at`.
-fn quoted(octets: &[u8], at: usize) -> Option<Range<usize>> {
-    let quote = *octets.get(at).filter(|b| matches!(b, b'"' | b'\''))?;
-    let start = at + 1;
-    let length = octets[start..].iter().position(|b| *b == quote)?;
-    Some(start..start + length)
+/// Whether the tag of this beginning and no longer name begins here.
+fn is_tag(html: &str, name: &str) -> bool {
+    let begun = html.get(..name.len());
+    begun.is_some_and(|begun| begun.eq_ignore_ascii_case(name))
+        && !html[name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
 }
 
-/// What takes the tag out of the text in which the link at `place` stands, and the one that closes it. Its words stay.
-fn without_tag(text: &str, place: &Range<usize>) -> Vec<(Range<usize>, String)> {
-    let tag = |from: usize, name: &str| {
-        let found = text[from..].to_ascii_lowercase().find(name)?;
-        let start = from + found;
-        Some(start..start + text[start..].find('>')? + 1)
+/// Where in the tag the value of its `href` stands, in quotes or in none.
+fn target(tag: &str) -> Option<Range<usize>> {
+    let blank = |c: char| c.is_whitespace() || c == '/';
+    let skip = |at: usize, these: &dyn Fn(char) -> bool| {
+        let rest = &tag[at..];
+        at + rest.find(|c| !these(c)).unwrap_or(rest.len())
     };
-    let Some(start) = text[..place.start].rfind('<') else {
-        return Vec::new();
-    };
-    let Some(opening) = tag(start, "<a").filter(|opening| opening.start == start) else {
-        return Vec::new();
-    };
-    let closing = tag(opening.end, "</a");
+    let mut at = skip(2, &blank);
+    while at < tag.len() && !tag[at..].starts_with('>') {
+        let name = at;
+        at = skip(at, &|c| !blank(c) && c != '=' && c != '>');
+        let name = &tag[name..at];
+        let behind = skip(at, &char::is_whitespace);
+        if tag[behind..].starts_with('=') {
+            at = skip(behind + 1, &char::is_whitespace);
+            let quote = tag[at..].chars().next().filter(|c| "\"'".contains(*c));
+            let start = at + usize::from(quote.is_some());
+            let end = match quote {
+                Some(quote) => skip(start, &|c| c != quote),
+                None => skip(start, &|c| !c.is_whitespace() && c != '>'),
+            };
+            if name.eq_ignore_ascii_case("href") {
+                return Some(start..end);
+            }
+            at = (end + usize::from(quote.is_some())).min(tag.len());
+        }
+        at = skip(at, &blank);
+    }
+    None
+}
+
+/// What takes the tag of a link out of the text, and the one that closes it. Its words stay.
+fn without_tag(text: &str, opening: Range<usize>) -> Vec<(Range<usize>, String)> {
+    let behind = &text[opening.end..];
+    let mut ends = behind.match_indices('<').map(|(at, _)| at);
+    let closing = ends
+        .find(|at| is_tag(&behind[*at..], "</a"))
+        .map(|at| opening.end + at..opening.end + at + tag_length(&behind[at..]));
     let both = std::iter::once(opening).chain(closing);
     both.map(|tag| (tag, String::new())).collect()
 }
@@ -326,6 +365,15 @@ mod tests {
                 "- See <A class=\"b\" href=\"gone.html\">the *x*</A >.",
                 "- See the *x*.",
             ),
+            (
+                "See <a href=\"gone.html\"><abbr>RSS</abbr></a>.",
+                "See <abbr>RSS</abbr>.",
+            ),
+            (
+                "See <a href=\"gone.html\" title=\"a > b\">x</a> y",
+                "See x y",
+            ),
+            ("See <a\nhref = gone.html class=b>x</a>.", "See x."),
         ] {
             let told = vec!["gone.html".to_owned()];
             assert_eq!(lost(html), (words.to_owned(), told));
@@ -348,6 +396,9 @@ mod tests {
             "Write `[x](first.md)` or ``<a href=\"gone.md\">``.",
             "```\n[x](gone.md)\n[x]: first.md\n```\n",
             "So:\n\n    [x](gone.md)\n",
+            "So <code>href=\"gone.md\"</code> or <b data-href=\"gone.md\">b</b>",
+            "So <a data-href=\"gone.md\" title='href=\"gone.md\"' href=#x>b</a>",
+            "So <area href=\"gone.md\">",
         ] {
             assert_eq!(lost(text), (text.to_owned(), Vec::new()), "{text}");
         }

@@ -43,10 +43,11 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         true => unnamed_keys(&config, base),
         false => Vec::new(),
     };
-    let signed = signed_before(&config, base).await;
-    let (old, unused): (Vec<_>, Vec<_>) = unnamed
-        .into_iter()
-        .partition(|(_, signer)| signed.iter().any(|known| signer.is_known_by(known)));
+    let Unnamed {
+        unused,
+        old,
+        unknown,
+    } = Unnamed::sorted(unnamed, &config, base).await;
     let record = |signer: &Signer| (signer.record_name(), signer.record());
     let site = host_of("publication.url", &config.publication.url)?;
     let own = seen(&site);
@@ -77,11 +78,19 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         dkim: signers.iter().map(record).collect(),
         next: unused.iter().map(|(_, signer)| record(signer)).collect(),
     });
+    let left_out = say_of_left_out(&old, unknown.as_ref());
     if dns.json {
+        for sentence in &left_out {
+            eprintln!("note: {sentence}");
+        }
         print_json(&records)?;
         return Ok(Exit::Done);
     }
-    say_of_keys(name, relay, signers.is_empty(), &unused, &old);
+    let none_signs = signers.is_empty() && unused.is_empty() && unknown.is_none();
+    say_of_keys(name, relay, none_signs, &unused);
+    for sentence in &left_out {
+        println!("; DKIM: {sentence}.\n");
+    }
     print!("{}", zone(&records));
     if mail_host.is_none() {
         println!(
@@ -101,17 +110,11 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Who signs, as a comment of the zone, above the records; and which keys are for later, and which have signed before.
-fn say_of_keys(
-    name: &str,
-    relay: &Relay,
-    none_signs: bool,
-    unused: &[(String, Signer)],
-    old: &[(String, Signer)],
-) {
+/// Who signs, as a comment of the zone, above the records; and which keys are for later.
+fn say_of_keys(name: &str, relay: &Relay, none_signs: bool, unused: &[(String, Signer)]) {
     if !relay.is_signed() {
         println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
-    } else if none_signs && unused.is_empty() {
+    } else if none_signs {
         println!(
             "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
         );
@@ -122,13 +125,31 @@ fn say_of_keys(
             signer.record_name()
         );
     }
-    for (file, signer) in old {
-        println!(
-            "; DKIM: `{file}` has signed mail before, and signs none now. {}, if it is\n\
-             ; published still, stays so for a week after its last mail; then it is published with nothing behind `p=`.\n",
+}
+
+/// Of each key that no record is given for: what becomes of the one that is published.
+fn say_of_left_out(
+    old: &[(String, Signer)],
+    unknown: Option<&(Vec<(String, Signer)>, anyhow::Error)>,
+) -> Vec<String> {
+    let signed = old.iter().map(|(file, signer)| {
+        format!(
+            "`{file}` has signed mail before, and signs none now. {}, if it is published still, stays so for a week \
+             after its last mail; then it is published with nothing behind `p=`",
             signer.record_name()
-        );
+        )
+    });
+    let mut sentences: Vec<String> = signed.collect();
+    let (unknown, why) = unknown.map_or((&[][..], None), |(keys, why)| (keys, Some(why)));
+    for (file, signer) in unknown {
+        let why = why.map_or_else(String::new, |why| format!("{why:#}"));
+        sentences.push(format!(
+            "whether `{file}` has signed mail cannot be told, for the database cannot be asked ({why}); so {} is not \
+             given here, and where it is published it stays",
+            signer.record_name()
+        ));
     }
+    sentences
 }
 
 /// What the public site needs, which no record here is for.
@@ -169,13 +190,45 @@ fn unnamed_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
     unused
 }
 
-/// By what each key is known that has ever signed mail from this database; none where that cannot be asked.
-async fn signed_before(config: &Config, base: &Path) -> Vec<String> {
+/// Keys that the configuration does not name, each with its file, by what is known of them.
+struct Unnamed {
+    /// Nothing is signed with them yet.
+    unused: Vec<(String, Signer)>,
+    /// They have signed mail.
+    old: Vec<(String, Signer)>,
+    /// Keys of which neither can be told, and why.
+    unknown: Option<(Vec<(String, Signer)>, anyhow::Error)>,
+}
+
+impl Unnamed {
+    async fn sorted(keys: Vec<(String, Signer)>, config: &Config, base: &Path) -> Unnamed {
+        let mut sorted = Unnamed {
+            unused: Vec::new(),
+            old: Vec::new(),
+            unknown: None,
+        };
+        if keys.is_empty() {
+            return sorted;
+        }
+        match signed_before(config, base).await {
+            Ok(signed) => {
+                (sorted.old, sorted.unused) = keys
+                    .into_iter()
+                    .partition(|(_, signer)| signed.iter().any(|known| signer.is_known_by(known)));
+            }
+            Err(error) => sorted.unknown = Some((keys, error)),
+        }
+        sorted
+    }
+}
+
+/// By what each key is known that has ever signed mail from this database; none where there is none yet.
+async fn signed_before(config: &Config, base: &Path) -> anyhow::Result<Vec<String>> {
     let url = config.database.url.expose_secret();
-    let Ok(Some(store)) = Store::open_to_read(url, base).await else {
-        return Vec::new();
-    };
-    signed::keys(&store).await.unwrap_or_default()
+    match Store::open_to_read(url, base).await? {
+        Some(store) => Ok(signed::keys(&store).await?),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The host as others see it; none when it is this machine by a name that only it knows.

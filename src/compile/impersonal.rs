@@ -8,8 +8,10 @@
 
 use std::ops::Range;
 
+use crate::compile::impersonal::elements::{Door, Element, elements};
 use crate::compile::impersonal::sentence::{Written, untagged};
 
+pub(crate) mod elements;
 mod sentence;
 
 /// Stands in a page for the link to a reader's copy in the browser.
@@ -49,39 +51,6 @@ const BOXES: [&str; 15] = [
     "div", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "center", "section", "body", "ul",
     "ol", "dl", "figure",
 ];
-/// Elements without an end.
-const VOID: [&str; 12] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr",
-];
-
-/// An element of the page, by octets.
-struct Element {
-    name: String,
-    /// From its `<` to behind its end.
-    whole: Range<usize>,
-    /// What stands between its tags.
-    inside: Range<usize>,
-    parent: Option<usize>,
-    door: Option<Door>,
-}
-
-impl Element {
-    /// Whether a range holds one end of it and not the other.
-    fn is_cut_by(&self, range: &Range<usize>) -> bool {
-        let Range { start, end } = self.whole;
-        let apart = end <= range.start || start >= range.end;
-        let within = start >= range.start && end <= range.end;
-        let around = self.inside.start <= range.start && range.end <= self.inside.end;
-        !(apart || within || around)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
-    View,
-    Hers,
-}
-
 /// The page without its reader; `text` is the text part of the same issue.
 pub(super) fn without_reader(page: &str, text: &str, ways: &Ways<'_>) -> String {
     let elements = elements(page);
@@ -91,23 +60,21 @@ pub(super) fn without_reader(page: &str, text: &str, ways: &Ways<'_>) -> String 
         let Some(door) = element.door else {
             continue;
         };
-        let cut = around(page, &elements, &written, place, door);
-        cuts.push((cut, door == Door::Hers));
+        let link = &element.whole;
+        for cut in around(page, &elements, &written, place, door) {
+            let holds = cut.start <= link.start && link.end <= cut.end;
+            cuts.push((cut, holds && door == Door::Hers));
+        }
     }
-    // What lies within another goes with it.
-    let all: Vec<Range<usize>> = cuts.iter().map(|(cut, _)| cut.clone()).collect();
-    let within = |cut: &Range<usize>| {
-        let holds = |other: &&Range<usize>| {
-            other.start <= cut.start && cut.end <= other.end && *other != cut
-        };
-        all.iter().any(|other| holds(&other))
-    };
-    cuts.retain(|(cut, _)| !within(cut));
+    // Two sentences may have a question in common, and one text may hold another.
     cuts.sort_by_key(|(cut, _)| cut.start);
-    cuts.dedup_by(|later, first| {
-        let same = later.0 == first.0;
-        first.1 |= same && later.1;
-        same
+    cuts.dedup_by(|(cut, hers), (first, also_hers)| {
+        let meet = cut.start < first.end;
+        if meet {
+            first.end = first.end.max(cut.end);
+            *also_hers |= *hers;
+        }
+        meet
     });
     let last = cuts.iter().rposition(|(_, hers)| *hers);
     let mut out = String::with_capacity(page.len());
@@ -150,7 +117,7 @@ fn around(
     written: &Written,
     place: usize,
     door: Door,
-) -> Range<usize> {
+) -> Vec<Range<usize>> {
     let link = &elements[place];
     let mut holder = link.parent;
     while let Some(at) = holder {
@@ -158,9 +125,11 @@ fn around(
         if TEXTS.contains(&name) {
             let inside = elements[at].inside.clone();
             if !written.holds(&page[inside.clone()]) {
-                return inside;
+                return vec![inside];
             }
-            let sentence = sentence::around(page, &inside, &link.whole);
+            // An item may hold a list of its own.
+            let own = stretch(elements, &inside, &link.whole, is_block);
+            let sentence = sentence::around(page, &own, &link.whole);
             return unbroken(elements, sentence);
         }
         if BOXES.contains(&name) {
@@ -169,18 +138,45 @@ fn around(
         holder = elements[at].parent;
     }
     let inside = holder.map_or(0..page.len(), |at| elements[at].inside.clone());
-    let mut line = inside.clone();
+    let own = stretch(elements, &inside, &link.whole, is_block);
+    // A cell of a table that the author wrote.
+    if door == Door::Hers && written.holds(&page[own.clone()]) {
+        let sentence = sentence::around(page, &own, &link.whole);
+        return unbroken(elements, sentence);
+    }
+    vec![line(page, elements, &own, link, door)]
+}
+
+/// What of the text `inside` stands around a link in it, up to the next elements of some names.
+fn stretch(
+    elements: &[Element],
+    inside: &Range<usize>,
+    link: &Range<usize>,
+    parts: impl Fn(&str) -> bool,
+) -> Range<usize> {
+    let mut own = inside.clone();
     for other in elements {
-        let parts = other.name == "br" || is_block(&other.name);
-        if !parts || other.whole.start < inside.start || other.whole.end > inside.end {
+        if !parts(&other.name) || other.whole.start < inside.start || other.whole.end > inside.end {
             continue;
         }
-        if other.whole.end <= link.whole.start {
-            line.start = line.start.max(other.whole.end);
-        } else if other.whole.start >= link.whole.end {
-            line.end = line.end.min(other.whole.start);
+        if other.whole.end <= link.start {
+            own.start = own.start.max(other.whole.end);
+        } else if other.whole.start >= link.end {
+            own.end = own.end.min(other.whole.start);
         }
     }
+    own
+}
+
+/// What goes with a link of the theme's: its line, or itself alone.
+fn line(
+    page: &str,
+    elements: &[Element],
+    inside: &Range<usize>,
+    link: &Element,
+    door: Door,
+) -> Range<usize> {
+    let line = stretch(elements, inside, &link.whole, |name| name == "br");
     if !is_whole(elements, &line) {
         return link.whole.clone();
     }
@@ -206,12 +202,27 @@ fn is_whole(elements: &[Element], range: &Range<usize>) -> bool {
     elements.iter().all(|element| !element.is_cut_by(range))
 }
 
-/// `range` with the whole of every element that begins in it and ends outside, or the other way round.
-fn unbroken(elements: &[Element], mut range: Range<usize>) -> Range<usize> {
-    while let Some(element) = elements.iter().find(|element| element.is_cut_by(&range)) {
-        range = range.start.min(element.whole.start)..range.end.max(element.whole.end);
+/// `range` without the tags of the elements that begin in it and end outside, or the other way round: their words beyond
+/// it stay, and so do they.
+fn unbroken(elements: &[Element], range: Range<usize>) -> Vec<Range<usize>> {
+    let cut = elements.iter().filter(|element| element.is_cut_by(&range));
+    let tags = cut.flat_map(|element| {
+        let Element { whole, inside, .. } = element;
+        [whole.start..inside.start, inside.end..whole.end]
+    });
+    let mut kept: Vec<Range<usize>> = tags
+        .filter(|tag| range.start <= tag.start && tag.end <= range.end)
+        .collect();
+    kept.sort_by_key(|tag| tag.start);
+    let mut pieces = Vec::new();
+    let mut from = range.start;
+    for tag in kept {
+        pieces.push(from..tag.start);
+        from = tag.end;
     }
-    range
+    pieces.push(from..range.end);
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
 }
 
 /// The words of some HTML, without what divides them from others.
@@ -253,210 +264,5 @@ fn with_divider(page: &str, link: Range<usize>, line: &Range<usize>) -> Range<us
     link.start..link.end + begin.unwrap_or(0)
 }
 
-/// The elements of a page in the order of their starts. Comments, styles and scripts hold none.
-fn elements(page: &str) -> Vec<Element> {
-    let mut found: Vec<Element> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    let mut at = 0;
-    while let Some(next) = page[at..].find('<') {
-        let start = at + next;
-        let rest = &page[start..];
-        if rest.starts_with("<!--") {
-            at = start + rest.find("-->").map_or(rest.len(), |end| end + 3);
-            continue;
-        }
-        let end = start + tag_length(rest);
-        at = end;
-        let tag = &page[start..end];
-        if let Some(name) = tag.strip_prefix("</") {
-            let name = name_of(name);
-            if let Some(depth) = open.iter().rposition(|&place| found[place].name == name) {
-                for &place in &open[depth..] {
-                    found[place].inside.end = start;
-                    found[place].whole.end = start;
-                }
-                found[open[depth]].whole.end = end;
-                open.truncate(depth);
-            }
-            continue;
-        }
-        let name = name_of(&tag[1..]);
-        if name.is_empty() {
-            continue;
-        }
-        let door = match name.as_str() {
-            "a" if tag.contains(VIEW) => Some(Door::View),
-            "a" if tag.contains(HERS) => Some(Door::Hers),
-            _ => None,
-        };
-        let bare = VOID.contains(&name.as_str()) || tag.ends_with("/>");
-        let raw = matches!(name.as_str(), "style" | "script" | "title");
-        found.push(Element {
-            whole: start..if bare { end } else { page.len() },
-            inside: end..if bare { end } else { page.len() },
-            parent: open.last().copied(),
-            door,
-            name,
-        });
-        if raw {
-            let name = format!("</{}", found[found.len() - 1].name);
-            at = page[end..].find(&name).map_or(page.len(), |to| end + to);
-        }
-        if !bare {
-            open.push(found.len() - 1);
-        }
-    }
-    found
-}
-
-fn name_of(tag: &str) -> String {
-    let name = tag.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != ':');
-    name.take(1).collect::<String>().to_ascii_lowercase()
-}
-
-/// Octets from `<` to behind the `>` that is in no quotes.
-fn tag_length(rest: &str) -> usize {
-    let mut quote = None;
-    for (at, c) in rest.char_indices() {
-        match (quote, c) {
-            (None, '>') => return at + 1,
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if c == open => quote = None,
-            _ => {}
-        }
-    }
-    rest.len()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{HERS, VIEW, Ways, without_reader};
-
-    const WAYS: Ways<'_> = Ways {
-        page: "/archive/week",
-        home: "/",
-        archive: "/archive",
-        subscribe: "Subscribe",
-        issues: "All issues",
-    };
-
-    fn open(page: &str) -> String {
-        beside(page, "")
-    }
-
-    fn beside(page: &str, text: &str) -> String {
-        without_reader(
-            &page.replace("HERS", HERS).replace("VIEW", VIEW),
-            text,
-            &WAYS,
-        )
-    }
-
-    #[test]
-    fn of_what_the_author_wrote_no_more_than_the_links_sentence_goes() {
-        let text = "We meet on Friday at eight in the\nCaf\u{e9} Example. If you would rather hear less, choose what \
-                    you get\n(...). The room is on the first floor.\n\nYou may leave here (...) & go.\n\n\
-                    Too long? Read it in your browser (...).\n\n\
-                    ------------------------------------------------------------------------\n\
-                    You get this because. Leave: ...";
-        let footer = "<p>You get this because.<br><a href=\"HERS\">Leave</a></p>";
-        let ways = "<p><a href=\"/\">Subscribe</a> &#183; <a href=\"/archive\">All issues</a></p>";
-        for (written, shown) in [
-            (
-                "<p>We meet on Friday at eight in the Caf\u{e9} Example. If you would rather hear <em>less</em>, <a \
-                 href=\"HERS\">choose what you get</a>. The room is on the first floor.</p>",
-                "<p>We meet on Friday at eight in the Caf\u{e9} Example. The room is on the first floor.</p>",
-            ),
-            (
-                "<blockquote><p>You may <a href=\"HERS\">leave here</a> &amp; go.</p></blockquote>",
-                "<blockquote><p></p></blockquote>",
-            ),
-            (
-                "<p>Too long? <a href=\"VIEW\">Read it in your browser</a>.</p>",
-                "<p></p>",
-            ),
-            (
-                "<p>See. <em>The <a href=\"HERS\">room</a>. Is</em> on the first floor.</p>",
-                "<p>See. on the first floor.</p>",
-            ),
-        ] {
-            assert_eq!(
-                beside(&format!("{written}{footer}"), text),
-                format!("{shown}{ways}")
-            );
-        }
-        // Where no footer stands the ways stand in its place.
-        let page = "<p>We meet on Friday at eight in the Caf\u{e9} Example. <a href=\"HERS\">Leave</a>.</p>";
-        assert_eq!(
-            beside(page, text),
-            "<p>We meet on Friday at eight in the Caf\u{e9} Example. <a href=\"/\">Subscribe</a> &#183; \
-             <a href=\"/archive\">All issues</a></p>"
-        );
-    }
-
-    #[test]
-    fn a_footer_says_what_anyone_may_do_and_keeps_the_address() {
-        let page = "<td><div><p class=\"x\">You get this because.<br><a href=\"HERS\" style=\"color:red\">Leave</a> \
-                    &#183; <a href=\"HERS\">Choose</a></p><p>Town</p></div></td>";
-        assert_eq!(
-            open(page),
-            "<td><div><p class=\"x\"><a href=\"/\" style=\"color:red\">Subscribe</a> &#183; \
-             <a href=\"/archive\" style=\"color:red\">All issues</a></p><p>Town</p></div></td>"
-        );
-        // In a box the line of the link alone is the reader's.
-        let page = "<div>Town<br><b>or</b> <a href=\"HERS\">leave</a><br>Imprint</div>";
-        assert_eq!(
-            open(page),
-            "<div>Town<br><a href=\"/\">Subscribe</a> &#183; <a href=\"/archive\">All issues</a><br>Imprint</div>"
-        );
-        // The ways stand once, and last.
-        let page = "<p>You may <a href=\"HERS\">leave</a>.</p><p>Text</p><div><a href=\"HERS\">Leave</a></div>";
-        assert_eq!(
-            open(page),
-            "<p></p><p>Text</p><div><a href=\"/\">Subscribe</a> &#183; <a href=\"/archive\">All issues</a></div>"
-        );
-    }
-
-    #[test]
-    fn the_way_into_the_browser_goes_and_the_date_beside_it_stays() {
-        assert_eq!(
-            open("<div><img src=\"x\">7 June &#160;&#183;&#160; <a href=\"VIEW\">View</a></div>"),
-            "<div><img src=\"x\">7 June</div>"
-        );
-        assert_eq!(
-            open("<div>7 June &#160;&#183;&#160; <a href=\"VIEW\">View</a></div>"),
-            "<div>7 June</div>"
-        );
-        assert_eq!(
-            open("<tr><td>7 June</td><td class=\"line\"><a href=\"VIEW\">View</a></td></tr>"),
-            "<tr><td>7 June</td><td class=\"line\"></td></tr>"
-        );
-        assert_eq!(
-            open("<p>Broken? <a href=\"VIEW\">Look</a>.</p>a"),
-            "<p></p>a"
-        );
-    }
-
-    #[test]
-    fn nothing_is_cut_apart_and_no_mark_is_left() {
-        for (page, shown) in [
-            // An element around two lines, and a page that ends before its elements do.
-            (
-                "<div><span>Why<br><a href=\"HERS\">leave</a></span></div>",
-                "<div><span>Why<br><a href=\"/\">Subscribe</a> &#183; <a href=\"/archive\">All issues</a></span></div>",
-            ),
-            (
-                "<!--[if mso]><a href=\"HERS\">x</a><![endif]-->",
-                "<!--[if mso]><a href=\"/\">x</a><![endif]-->",
-            ),
-            (
-                "<style>a>b{}</style><p>HERS VIEW < > </p>",
-                "<style>a>b{}</style><p>/ /archive/week < > </p>",
-            ),
-            ("<div><p><a href=\"VIEW\">x", "<div><p>"),
-            ("", ""),
-        ] {
-            assert_eq!(open(page), shown, "{page}");
-        }
-    }
-}
+mod tests;

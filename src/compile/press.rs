@@ -214,6 +214,7 @@ impl Press<'_> {
     fn address_links(&mut self) {
         for link in &self.issue.links {
             let address = match &link.target {
+                Target::Web(url) if link.shows_address => vec![Segment::Literal(url.clone())],
                 Target::Web(url) => vec![self.tracked(url, &link.name)],
                 Target::Direct(url) => vec![Segment::Literal(url.clone())],
                 Target::Page(slot) => vec![Segment::Slot(slot.clone())],

@@ -11,7 +11,7 @@ use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, Segment, Slot};
 use crate::compile::{items, notes};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::issue::block::Block;
+use crate::issue::block::{Block, Target};
 use crate::issue::merge::misplaced;
 use crate::issue::target;
 use crate::segment::Sieve;
@@ -73,7 +73,9 @@ impl Press<'_> {
             out.push_str(&rest[..start]);
             // An address with a field in it is personal and stays as it is.
             let address = match target::web(&written.replace("&amp;", "&")) {
-                Ok(url) if !places.holds(written) => self.brought(&url, places),
+                Ok(url) if !places.holds(written) && !self.is_shown(&url) => {
+                    self.brought(&url, places)
+                }
                 Ok(_) => None,
                 Err(problem) => {
                     self.error("link", problem);
@@ -85,6 +87,12 @@ impl Press<'_> {
         }
         out.push_str(rest);
         out
+    }
+
+    /// Whether the issue leads there by words that are that address.
+    fn is_shown(&self, url: &str) -> bool {
+        let mut shown = self.issue.links.iter().filter(|link| link.shows_address);
+        shown.any(|link| matches!(&link.target, Target::Web(known) if known == url))
     }
 
     /// The placeholder for a link that stands in no Markdown, where clicks are counted.

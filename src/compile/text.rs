@@ -13,6 +13,7 @@ use crate::compile::theme::look::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
 use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Promo, plain_text};
+use crate::issue::target::is_address;
 use crate::segment::Sieve;
 
 /// RFC 5322, section 2.1.1 asks for 78; the rest is room for quoting.
@@ -436,31 +437,4 @@ fn single_spaced(text: &str) -> Cow<'_, str> {
     }
     let words = text.split(' ').filter(|word| !word.is_empty());
     Cow::Owned(words.collect::<Vec<_>>().join(" "))
-}
-
-/// Whether the words of a link are an address as a whole, marks of their look apart.
-pub(crate) fn is_address(words: &str) -> bool {
-    let words = words.trim_matches(|c: char| c.is_whitespace() || "*_`<>".contains(c));
-    let begins = words.get(..4);
-    let is_www = begins.is_some_and(|begins| begins.eq_ignore_ascii_case("www."));
-    (words.contains("://") || is_www) && !words.contains(char::is_whitespace)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_address;
-
-    #[test]
-    fn words_around_an_address_are_no_address() {
-        for (words, expected) in [
-            ("https://example.com/guide", true),
-            ("www.example.com", true),
-            ("www. is how it begins", false),
-            ("*https://example.com/*", true),
-            ("the guide to https:// URLs", false),
-            ("example.com", false),
-        ] {
-            assert_eq!(is_address(words), expected, "{words}");
-        }
-    }
 }

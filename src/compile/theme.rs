@@ -106,8 +106,18 @@ impl Theme {
             own => words::primary(own),
         };
         let mut said = BTreeMap::new();
-        if look.language.is_empty() && words::primary(home) == primary {
+        if look.language.is_empty() {
             said = look.words.unlike(words::shipped());
+            let is_home = words::primary(home) == primary;
+            // English has its own instead of the publication's.
+            let english = words::of(words::ENGLISH).filter(|_| !is_home);
+            let english = english.map(|words| words.unlike(&[]));
+            said.retain(|_, _| is_home || own == primary);
+            for (key, text) in &mut said {
+                if let Some(english) = english.as_ref().and_then(|words| words.get(key)) {
+                    text.clone_from(english);
+                }
+            }
         }
         let changed = look.translated.get(&language.to_ascii_lowercase());
         let changed = changed.or_else(|| look.translated.get(&primary));

@@ -59,6 +59,33 @@ enum Judged {
     Unknown,
 }
 
+/// What comes next of a stage.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Stays,
+    /// It left its band.
+    Holds(String),
+    /// All of it may have been tried by now.
+    IsOut,
+    /// All of it was tried, and its wait is over.
+    IsOver,
+}
+
+/// What comes next, after a look at the numbers, of a stage that was tried whole at `staged_at` and waits for so many
+/// milliseconds from then on; one of a step that there is not has no wait.
+fn next(judged: Judged, staged_at: Option<i64>, wait: Option<i64>, now: Timestamp) -> Next {
+    match (judged, staged_at, wait) {
+        (Judged::Outside(why), _, _) => Next::Holds(why),
+        // Invariant: the bound does not rise over numbers that nobody could judge.
+        (Judged::Unknown, _, _) | (_, _, None) => Next::Stays,
+        (Judged::Inside, None, _) => Next::IsOut,
+        (Judged::Inside, Some(tried), Some(wait)) if now.0 < tried.saturating_add(wait) => {
+            Next::Stays
+        }
+        (Judged::Inside, Some(_), Some(_)) => Next::IsOver,
+    }
+}
+
 impl From<Option<String>> for Judged {
     fn from(outside: Option<String>) -> Judged {
         outside.map_or(Judged::Inside, Judged::Outside)
@@ -237,40 +264,39 @@ impl Engine {
         let now = app.clock.now();
         let (limits, before) = (self.limits(), &watch.before);
         let judge = |since: &Numbers| rollout::outside(since, before, &limits);
-        match self.judged(run, &numbers, &mut watch.rests, judge).await? {
-            Judged::Inside => {}
-            Judged::Unknown => return Ok(false),
-            Judged::Outside(why) => {
+        let judged = self.judged(run, &numbers, &mut watch.rests, judge).await?;
+        // Where no bound was kept, none rises.
+        let open_to = run.open_to.unwrap_or(0);
+        let this = stages.steps.get(step).filter(|_| run.open_to.is_some());
+        let wait = this.map(|this| this.wait);
+        match next(judged, run.staged_at, wait, now) {
+            Next::Stays => Ok(false),
+            Next::Holds(why) => {
                 let why = format!(
                     "stage {} of {} ({}): {why}",
                     step + 1,
                     stages.steps.len(),
                     stages.name(step)
                 );
-                return self.hold_for(run, &why, &numbers).await;
+                self.hold_for(run, &why, &numbers).await
+            }
+            Next::IsOut => {
+                let tried = app.store.stage_is_tried(run.id(), open_to).await?;
+                if tried {
+                    let stage = run.stage.unwrap_or(0);
+                    app.store.stage_tried(run.id(), stage, now).await?;
+                }
+                Ok(tried)
+            }
+            Next::IsOver => {
+                if let Some(trial) = run.trial().filter(|trial| trial.decision.is_none()) {
+                    return self.decide(run, trial).await;
+                }
+                let next = step + 1;
+                self.open(run, next, stages.open_to(next, run.recipients, open_to))
+                    .await
             }
         }
-        let (Some(open_to), Some(this)) = (run.open_to, stages.steps.get(step)) else {
-            return Ok(false);
-        };
-        let Some(tried) = run.staged_at else {
-            if app.store.stage_is_tried(run.id(), open_to).await? {
-                app.store
-                    .stage_tried(run.id(), run.stage.unwrap_or(0), now)
-                    .await?;
-                return Ok(true);
-            }
-            return Ok(false);
-        };
-        if now.0 < tried.saturating_add(this.wait) {
-            return Ok(false);
-        }
-        if let Some(trial) = run.trial().filter(|trial| trial.decision.is_none()) {
-            return self.decide(run, trial).await;
-        }
-        let next = step + 1;
-        self.open(run, next, stages.open_to(next, run.recipients, open_to))
-            .await
     }
 
     /// Decides a subject test whose time has come; the rest opens in the next round.
@@ -321,4 +347,31 @@ fn base_of(run: &Run) -> Base {
     let base = run.stage_base.as_deref();
     let base = base.and_then(|text| serde_json::from_str(text).ok());
     base.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Judged, Next, next};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_stage_opens_after_its_wait_over_numbers_that_were_judged_alone() {
+        let now = Timestamp(10_000);
+        for (judged, staged_at, wait, expected) in [
+            (Judged::Inside, None, Some(1_000), Next::IsOut),
+            (Judged::Inside, Some(9_500), Some(1_000), Next::Stays),
+            (Judged::Inside, Some(9_000), Some(1_000), Next::IsOver),
+            (Judged::Inside, Some(9_000), None, Next::Stays),
+            (Judged::Unknown, Some(9_000), Some(1_000), Next::Stays),
+            (Judged::Unknown, None, Some(1_000), Next::Stays),
+            (
+                Judged::Outside("9 % left".into()),
+                Some(9_000),
+                Some(1_000),
+                Next::Holds("9 % left".into()),
+            ),
+        ] {
+            assert_eq!(next(judged, staged_at, wait, now), expected);
+        }
+    }
 }

@@ -6,15 +6,14 @@
 
 use std::time::Duration;
 
-use crate::clock::{MINUTE, Timestamp, uptime};
+use crate::clock::{Faces, MINUTE, Timestamp, uptime};
 use crate::deliver::Engine;
 use crate::id::ListId;
-use crate::run::{doubles, guards, plan};
+use crate::run::{hour, plan};
 use crate::schedule::{shown, span};
-use crate::segment::Sieve;
 use crate::status::RunStatus;
 use crate::store::StoreError;
-use crate::store::runs::{Audience, Run};
+use crate::store::runs::Run;
 
 /// A wall clock that gained more on the machine's own count between two rounds was set forward, and one that lost
 /// more was set back.
@@ -28,37 +27,80 @@ const LEFT: Duration = Duration::from_millis(MINUTE.unsigned_abs());
 /// Who begins a run that waits no longer than this, to be taken back, was told the wait: one clock counts it.
 const SHORTLY: Duration = Duration::from_secs(300);
 
-/// The wall clock held against the machine's own count, round after round.
+/// The wall clocks held against the machine's own count, round after round: the machine's, and a shared database's.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
+    own: Watched,
+    shared: Option<Watched>,
+    /// By which of them it is now.
+    by_shared: bool,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+struct Watched {
     last: Option<(Timestamp, Duration)>,
-    /// By how many milliseconds the wall clock was set forward and not back again, and when by that clock.
+    /// By how much it was set forward since the round before.
+    jump: Duration,
+    /// By how many milliseconds it was set forward and not back again, and when by that clock.
     ahead: i64,
     at: Timestamp,
 }
 
 impl Clocks {
-    /// Takes a round at `wall`, when the machine has been up for so long, into account. Gives by how much the wall
-    /// clock was set forward since the last.
-    fn tick(&mut self, wall: Timestamp, up: Duration) -> Duration {
+    /// Takes a round at which the clocks show this, when the machine has been up for so long, into account.
+    fn tick(&mut self, faces: &Faces, up: Duration) {
+        self.own.tick(faces.own, up);
+        if let Some(shared) = faces.shared {
+            self.shared.get_or_insert_default().tick(shared, up);
+        }
+        self.by_shared = faces.by_shared;
+    }
+
+    /// By how much the clocks may be ahead for a run that stands where it does `since` then: whoever schedules one or lets
+    /// one go on afterwards has those clocks before her. An hour must have come by all of them, so the leap of one alone
+    /// is no doubt.
+    pub(super) fn ahead(&self, since: i64) -> Duration {
+        self.least(|watched| watched.ahead(since))
+    }
+
+    /// The same with the leap of this round, for a run that starts by all clocks, or by the one by which it is now.
+    fn leapt(&self, since: i64, by_one: bool) -> Duration {
+        let leapt = |watched: &Watched| watched.jump.max(watched.ahead(since));
+        match (&self.shared, by_one) {
+            (Some(shared), true) if self.by_shared => leapt(shared),
+            (_, true) => leapt(&self.own),
+            (_, false) => self.least(leapt),
+        }
+    }
+
+    fn least(&self, of: impl Fn(&Watched) -> Duration) -> Duration {
+        let own = of(&self.own);
+        self.shared
+            .as_ref()
+            .map_or(own, |shared| own.min(of(shared)))
+    }
+}
+
+impl Watched {
+    fn tick(&mut self, wall: Timestamp, up: Duration) {
+        self.jump = Duration::ZERO;
         let Some((before, was_up)) = self.last.replace((wall, up)) else {
-            return Duration::ZERO;
+            return;
         };
         let passed = i64::try_from(up.saturating_sub(was_up).as_millis()).unwrap_or(i64::MAX);
         let jump = wall.0.saturating_sub(before.0).saturating_sub(passed);
         if jump.abs() <= JUMP {
-            return Duration::ZERO;
+            return;
         }
         if jump < 0 || up > COMING_UP {
             self.ahead = self.ahead.saturating_add(jump).max(0);
         }
         self.at = wall;
-        Duration::from_millis(u64::try_from(jump).unwrap_or(0))
+        self.jump = Duration::from_millis(u64::try_from(jump).unwrap_or(0));
     }
 
-    /// By how much the clock may be ahead for a run that stands where it does `since` then: whoever schedules one or lets
-    /// one go on afterwards has that clock before her.
-    pub(super) fn ahead(&self, since: i64) -> Duration {
+    fn ahead(&self, since: i64) -> Duration {
         let ahead = u64::try_from(self.ahead).unwrap_or(0);
         Duration::from_millis(if since < self.at.0 { ahead } else { 0 })
     }
@@ -71,19 +113,20 @@ impl Engine {
         let (now, up) = (app.clock.now(), uptime());
         let due = app.store.runs_to_start(now).await?;
         // Only now: a round that failed before is measured together with the next.
-        let jump = clocks.tick(app.clock.watched(), up);
+        clocks.tick(&app.clock.faces(), up);
         let sure = app.clock.sure();
         for run in due.iter().filter(|run| self.charge.starts(run.id())) {
             let start = Timestamp(run.start_at.unwrap_or(now.0));
             let late = now.since(start);
-            let jump = jump.max(clocks.ahead(run.since));
+            let shortly = start.since(Timestamp(run.created_at)) <= SHORTLY;
+            let jump = clocks.leapt(run.since, shortly);
             let why = if !jump.is_zero() && start > now.before(jump) {
                 format!(
                     "the clock was set forward by {}, so its hour may not have come; look at the clock, then \
                      let it start",
                     span(jump)
                 )
-            } else if start > sure && start.since(Timestamp(run.created_at)) > SHORTLY {
+            } else if start > sure && !shortly {
                 if late <= LEFT {
                     continue;
                 }
@@ -95,15 +138,11 @@ impl Engine {
                     self.node,
                     shown(sure, zone)
                 )
-            } else if late > app.config.send.late_start {
-                format!(
-                    "its start is {} late, more than `send.late_start` ({}): nobody was there to send",
-                    span(late),
-                    span(app.config.send.late_start)
-                )
             } else if self.is_being_copied(run).await? {
                 continue;
-            } else if let Some(why) = self.found_otherwise(run).await? {
+            } else if let Some(why) = hour::too_late(app, run) {
+                why
+            } else if let Some(why) = hour::found_otherwise(&app.store, run, now).await? {
                 why
             } else {
                 if app.store.start_run(run.id(), now).await? {
@@ -133,43 +172,6 @@ impl Engine {
         Ok(open.iter().any(copied))
     }
 
-    /// What has become of the readers of `run` since it was planned, where that is far from what the author saw then: too
-    /// many or too few of them, nobody at all, or some who have got the issue by another run.
-    async fn found_otherwise(&self, run: &Run) -> Result<Option<String>, StoreError> {
-        let (store, now) = (&self.shared.app.store, self.shared.app.clock.now());
-        let (Some(list), true) = (run.list_id, run.audience == Audience::List.name()) else {
-            return Ok(None);
-        };
-        let (list, monthly) = (ListId(list), run.monthly == 1);
-        let sieve = run.segment.as_deref().map(Sieve::from_json);
-        let readers = match sieve {
-            None => store.confirmed_on(list, monthly).await?.readers,
-            Some(Some(sieve)) => {
-                store
-                    .in_segment(list, &sieve.filter, monthly, now)
-                    .await?
-                    .readers
-            }
-            Some(None) => 0,
-        };
-        if readers == 0 {
-            return Ok(Some(match run.said_segment() {
-                None => "nobody on its list would get it; look at the list, then let it go on"
-                    .to_owned(),
-                Some(said) => format!(
-                    "nobody on its list is in `{said}`; look at the segment, then let it go on"
-                ),
-            }));
-        }
-        let then = run.expected.filter(|&then| guards::is_far(readers, then));
-        if let Some(then) = then {
-            return Ok(Some(format!(
-                "it would go to {readers} readers, and to {then} when it was planned; look at the list, then let it go on"
-            )));
-        }
-        doubles::meanwhile(store, run, now).await
-    }
-
     /// Works out when it is the readers' own hour, before their freeze begins.
     pub(super) async fn find_local_hours(&self, run: &Run) -> Result<(), StoreError> {
         let store = &self.shared.app.store;
@@ -196,17 +198,28 @@ mod tests {
     use std::time::Duration;
 
     use super::{COMING_UP, Clocks};
-    use crate::clock::{Clock, Timestamp, uptime};
+    use crate::clock::{Clock, Faces, Timestamp, uptime};
 
     const HOUR: u64 = 3600;
 
     /// Rounds at so many seconds of the wall clock and of the machine's own; gives the clocks and the last jump.
     fn rounds(rounds: &[(i64, u64)]) -> (Clocks, Duration) {
+        let rounds: Vec<_> = rounds.iter().map(|&(wall, up)| (wall, None, up)).collect();
+        beside_a_database(&rounds)
+    }
+
+    /// The same, with the seconds that a shared database's clock shows.
+    fn beside_a_database(rounds: &[(i64, Option<i64>, u64)]) -> (Clocks, Duration) {
         let mut clocks = Clocks::default();
-        let mut jump = Duration::ZERO;
-        for &(wall, up) in rounds {
-            jump = clocks.tick(Timestamp(wall * 1000), Duration::from_secs(up));
+        for &(wall, shared, up) in rounds {
+            let faces = Faces {
+                own: Timestamp(wall * 1000),
+                shared: shared.map(|shared| Timestamp(shared * 1000)),
+                by_shared: shared.is_some_and(|shared| shared.abs_diff(wall) > 5),
+            };
+            clocks.tick(&faces, Duration::from_secs(up));
         }
+        let jump = clocks.least(|watched| watched.jump);
         (clocks, jump)
     }
 
@@ -231,8 +244,30 @@ mod tests {
         let mut clocks = Clocks::default();
         for lag in [4_900, 5_100, 4_900, 5_100, 900, 5_100] {
             clock.hear(Timestamp(Clock::System.now().0 + lag), uptime());
-            let jump = clocks.tick(clock.watched(), uptime().max(COMING_UP + COMING_UP));
-            assert_eq!((jump, clocks.ahead(0)), (Duration::ZERO, Duration::ZERO));
+            clocks.tick(&clock.faces(), uptime().max(COMING_UP + COMING_UP));
+            for by_one in [false, true] {
+                assert_eq!(clocks.leapt(0, by_one), Duration::ZERO);
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_two_clocks_that_is_set_forward_is_doubted_by_what_goes_by_it_alone() {
+        let (hour, zero) = (Duration::from_secs(HOUR), Duration::ZERO);
+        let at = |own: i64, shared: i64, up: u64| (1000 + own, Some(1000 + shared), HOUR + up);
+        for (rounds, doubted, by_one) in [
+            // The database's, while both agree: set back by three seconds, and right again by six.
+            ([at(0, 0, 0), at(1, -5, 1), at(2, 2, 2)], zero, zero),
+            ([at(0, 0, 0), at(1, 1, 1), at(2, 3602, 2)], zero, hour),
+            // The machine's: it is not gone by.
+            ([at(0, 0, 0), at(1, 1, 1), at(3602, 2, 2)], zero, zero),
+            // Both, one after the other.
+            ([at(0, 0, 0), at(3601, 1, 1), at(3602, 3602, 2)], hour, hour),
+        ] {
+            let (clocks, _) = beside_a_database(&rounds);
+            let found = (clocks.leapt(0, false), clocks.leapt(0, true));
+            assert_eq!(found, (doubted, by_one), "{rounds:?}");
+            assert_eq!(clocks.ahead(0), doubted, "{rounds:?}");
         }
     }
 

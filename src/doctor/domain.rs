@@ -262,27 +262,45 @@ async fn zones(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
     domains.extend((bounces != from).then_some(bounces));
     for domain in domains {
         match zone_of(dns, domain).await {
-            Ok(Some(zone)) => out.ok("zone", format!("`{domain}` belongs to the zone `{zone}`")),
-            Ok(None) => out.error(
+            Ok(Zone::At(zone)) => out.ok("zone", format!("`{domain}` belongs to the zone `{zone}`")),
+            Ok(Zone::None) => out.error(
                 "zone",
                 format!("there is no zone for `{domain}` (no SOA record at it or above it): Yahoo refuses its mail"),
                 "correct the name, or have the domain delegated to a nameserver that knows it",
+            ),
+            Ok(Zone::NoName) => out.error(
+                "zone",
+                format!("`{domain}` is no name in the DNS: receivers refuse mail of a domain that is not there"),
+                "correct the name, or publish its records; `pressrun dns` prints them",
             ),
             Err(error) => out.unknown("zone", error.to_string()),
         }
     }
 }
 
-/// The zone in which `domain` stands, a top-level one not among them.
-async fn zone_of<'a>(dns: &Dns, domain: &'a str) -> Result<Option<&'a str>, LookupError> {
+/// Where a domain stands in the DNS.
+enum Zone<'a> {
+    At(&'a str),
+    /// Neither it nor a name above it begins a zone.
+    None,
+    /// It is not there, whatever is above it: who keeps `co.uk` keeps a zone above every name that nobody has.
+    NoName,
+}
+
+/// The zone in which `domain` stands, a name without a dot not among them.
+async fn zone_of<'a>(dns: &Dns, domain: &'a str) -> Result<Zone<'a>, LookupError> {
     let mut name = domain;
     while let Some((_, above)) = name.split_once('.') {
-        if dns.is_zone(name).await? {
-            return Ok(Some(name));
+        let found = dns.soa(name).await?;
+        if name == domain && !found.exists {
+            return Ok(Zone::NoName);
+        }
+        if !found.records.is_empty() {
+            return Ok(Zone::At(name));
         }
         name = above;
     }
-    Ok(None)
+    Ok(Zone::None)
 }
 
 /// Can replies and bounces come back?

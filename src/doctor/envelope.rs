@@ -11,6 +11,7 @@ use crate::issue::given::Titles;
 use crate::message;
 use crate::publication::{self, Publication};
 use crate::run::sample::{self, Reader};
+use crate::smtp::error::{ErrorKind, SessionError};
 use crate::smtp::session::Session;
 
 /// Issues of the folder that are tried until one compiles, from the last by name.
@@ -66,6 +67,12 @@ pub(super) async fn look(
     };
     let reply = match session.try_sender(&sender, small).await {
         Ok(reply) => reply,
+        // A relay that wants less of us closes with its answer (RFC 5321, section 3.8).
+        Err(SessionError {
+            kind: ErrorKind::Unavailable,
+            reply: Some(reply),
+            ..
+        }) => reply,
         Err(error) => {
             return out.error(
                 "relay-sender",
@@ -77,7 +84,10 @@ pub(super) async fn look(
     match reply.code {
         250 => out.ok(
             "relay-sender",
-            format!("relay `{name}` takes mail with an envelope sender at `{domain}`"),
+            format!(
+                "relay `{name}` says nothing against an envelope sender at `{domain}`; some refuse one only with the \
+                 whole mail, which `doctor --send ADDRESS` tries"
+            ),
         ),
         400..=499 => out.warn(
             "relay-sender",

@@ -170,7 +170,9 @@ async fn come_back(
     if !back && !view.status.is_on() {
         return left(site, subscription, &view, path, all).await;
     }
-    let titles = store.returned_titles(subscription).await?;
+    let titles = store
+        .returned_titles(subscription, back.then_some(at))
+        .await?;
     let values = context! { lists => named(&view, titles), address => view.address };
     Ok(site.pages.render("returned.html", values))
 }
@@ -203,12 +205,17 @@ async fn left(
         .store
         .ended_titles(subscription, since, all)
         .await?;
+    let undo = match all {
+        // The link's own list may have been left long ago.
+        true => !ended.is_empty(),
+        false => view.confirmed && view.left_at >= Some(since),
+    };
     let values = context! {
         test => false,
         lists => named(view, ended),
         all,
         address => &view.address,
-        undo => view.confirmed && view.left_at >= Some(since),
+        undo,
         reads => view.reads,
         still,
         sure => true,

@@ -185,6 +185,7 @@ fn form_json(form: &FreshForm) -> serde_json::Value {
             "name": format!("field_{}", field.name),
             "label": field.label,
             "type": field.kind,
+            "required": field.required,
         })
     };
     let tag = |tag: &AskedTag| json!({ "tag": tag.name, "label": tag.label });

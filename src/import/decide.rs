@@ -1,10 +1,10 @@
 //! The rules of an import: what becomes of each reader, and how it is counted.
 //!
-//! Promises: a reader who left, or whose address is suppressed, is left alone; a confirmed subscription
-//! stays, unless the file says that its reader left or must not be mailed; a second import of the same file
-//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings, of whichever file: nobody
-//! new gets mail there, and whoever gets mail there already is still taken at the word that she left. Every row is
-//! counted once.
+//! Promises: a reader who left, or whose address is suppressed, is left alone, but for a graver word of her; a confirmed
+//! subscription stays, unless the file says that its reader left or must not be mailed; a second import of the same file
+//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings, of whichever file:
+//! nobody new gets mail there, nor who waits, and whoever gets mail there already is still taken at the word that she
+//! left. Every row is counted once.
 
 use std::collections::BTreeMap;
 
@@ -110,8 +110,8 @@ struct Decided<Keys> {
 impl<Keys: FnMut() -> i64> Decided<Keys> {
     /// Decides on one row: the first rule that speaks of it holds.
     fn take(&mut self, row: &Row, wanted: &Wanted, known: Option<&Known>) {
-        if known.is_some_and(|known| known.suppressed) {
-            self.tally.suppressed += 1;
+        if let Some(known) = known.filter(|known| known.suppressed) {
+            self.stay_suppressed(row, wanted, known);
             return;
         }
         if let Some(reason) = row.standing.suppressed() {
@@ -122,6 +122,7 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
             row.elsewhere.suppressed().is_some() || known.is_some_and(|known| known.refused);
         let left = row.elsewhere == Standing::Left || known.is_some_and(|known| known.left);
         let left = left && !self.terms.calls_back;
+        let confirms = |held: &Held| self.terms.confirm && waits(held, row);
         match known.and_then(|known| known.subscription.as_ref()) {
             // Whoever is refused under another spelling of her mailbox is not mailed under this one from now on.
             None if refused => {
@@ -131,6 +132,15 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
             // Who left under another spelling is not called back under this one; that she left under this one, too, is
             // noted.
             None if left && row.standing != Standing::Left => {
+                self.tally.unsubscribed += 1;
+                return;
+            }
+            // Nor does she get mail under this one who waits.
+            Some(held) if refused && confirms(held) => {
+                self.tally.suppressed += 1;
+                return;
+            }
+            Some(held) if left && confirms(held) => {
                 self.tally.unsubscribed += 1;
                 return;
             }
@@ -147,9 +157,33 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
                 let updated = self.describe(*reader, name, fields, row);
                 match held {
                     None => self.join(*reader, row),
-                    Some(held) => self.keep(held, row, refused, updated),
+                    Some(held) => self.keep(held, row, updated),
                 }
             }
+        }
+    }
+
+    /// Nothing is mailed to the address as it is. What is graver than a bounce stands when the bounce is forgiven, and that
+    /// she left stands when the address is allowed again.
+    fn stay_suppressed(&mut self, row: &Row, wanted: &Wanted, known: &Known) {
+        self.tally.suppressed += 1;
+        match (row.standing, &known.subscription) {
+            (Standing::Complained | Standing::Blocked, _) => {
+                let mailbox = wanted.mailbox.as_ref().map(|(_, hash)| *hash);
+                let reason = row.standing.name();
+                self.changes
+                    .suppressions
+                    .push((wanted.hash, reason, mailbox));
+            }
+            (Standing::Left, Some(held)) if held.status == Status::Unsubscribed => {
+                self.changes.left_again.push(held.key);
+            }
+            (Standing::Left, Some(held)) if !came_later(held, row.left) => {
+                self.changes.leaves.push(held.key);
+                // One who gave this address up gets her mail at another.
+                self.tally.ends += u64::from(known.former && reads(held));
+            }
+            _ => {}
         }
     }
 
@@ -235,10 +269,10 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
         self.changes.subscriptions.push(new);
     }
 
-    /// She is on the list, here and there; nobody is confirmed whose mailbox is `refused` under another spelling.
-    fn keep(&mut self, held: &Held, row: &Row, refused: bool, updated: bool) {
-        let waits = held.status == Status::Pending && row.standing == Standing::Joined;
-        if waits && self.terms.confirm && !refused {
+    /// She is on the list, here and there.
+    fn keep(&mut self, held: &Held, row: &Row, updated: bool) {
+        let waits = waits(held, row);
+        if waits && self.terms.confirm {
             self.changes.confirms.push(held.key);
             let joined = row.joined.filter(|joined| *joined < self.terms.at);
             let joined = joined.map(|at| (held.key, at));
@@ -269,6 +303,11 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
 fn vouches(terms: Terms, held: &Held) -> bool {
     let waits = held.status == Status::Pending;
     !waits && terms.voucher.is_some() && held.import.is_some() && held.import != terms.voucher
+}
+
+/// Whether she is pending here, and has joined as the file says.
+fn waits(held: &Held, row: &Row) -> bool {
+    held.status == Status::Pending && row.standing == Standing::Joined
 }
 
 /// Whether the list's mail goes to her, now or after a pause.

@@ -116,14 +116,22 @@ pub(super) struct Doubts {
     pub(super) gone: BTreeMap<Standing, Vec<String>>,
     /// Words of a header: the same, where no other column tells how readers stand.
     pub(super) perhaps: Vec<String>,
-    /// In a header: a no in it is one to mail.
+    /// In a header: what is no yes in it is perhaps none to mail.
     pub(super) wanted: Vec<String>,
-    /// Words of a header: a no in it is one to mail.
+    /// Words of a header: the same.
     pub(super) wanted_words: Vec<String>,
-    /// Words of a header: it counts something, and a no in it is none to mail.
+    /// In a header: whether somebody agreed, and not how often.
+    pub(super) agreed: Vec<String>,
+    /// Words of a header: it says where or how somebody agreed, and many words are no no there.
+    pub(super) about: Vec<String>,
+    /// Words of a header: it counts something, and a number in it is no answer.
     pub(super) counted: Vec<String>,
-    /// What words of a header begin with: it speaks of something else than mail, unless it names mail, too.
+    /// Cells that are a yes under a name of consent.
+    pub(super) yes: Vec<String>,
+    /// What words of a header begin with: it speaks of something else than mail.
     pub(super) other: Vec<String>,
+    /// In a header: it speaks of mail all the same.
+    pub(super) of_mail: Vec<String>,
 }
 
 #[derive(Deserialize)]

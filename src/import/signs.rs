@@ -72,7 +72,7 @@ pub(super) fn says_no(cell: &str) -> bool {
 }
 
 /// Whether the cell says yes, by a word, a number or a time; none when it is nothing of these.
-fn says_yes(cell: &str) -> Option<bool> {
+pub(super) fn says_yes(cell: &str) -> Option<bool> {
     let cell = cell.trim();
     if is_blank(cell) || NEVER.iter().any(|none| cell.starts_with(none)) {
         return Some(false);

@@ -14,7 +14,7 @@ use zip::ZipArchive;
 
 use crate::import::columns::{Columns, names};
 use crate::import::csv::Records;
-use crate::import::services::Service;
+use crate::import::services::{Service, folded};
 use crate::subscriber::clean_name;
 use crate::subscriber::field::FieldTable;
 
@@ -134,20 +134,21 @@ impl Source {
                 continue;
             };
             let size = entry.size();
-            match probe(entry, &name, table, map) {
-                Ok((known, found)) => {
-                    let found = Table {
-                        entry: Some(index),
-                        name,
-                        size,
-                        ..found
-                    };
-                    match known {
-                        true => self.tables.push(found),
-                        false => plain.push(found),
-                    }
-                }
-                Err(_) => self.passed_over.push(name),
+            let probed = probe(entry, &name, table, map);
+            let probed = probed.with_context(|| format!("`{name}` in the archive"))?;
+            let Some((known, found)) = probed else {
+                self.passed_over.push(name);
+                continue;
+            };
+            let found = Table {
+                entry: Some(index),
+                name,
+                size,
+                ..found
+            };
+            match known {
+                true => self.tables.push(found),
+                false => plain.push(found),
             }
         }
         // A table of nobody's in particular counts only when it is the only one: that is a file which
@@ -174,16 +175,30 @@ impl Source {
     }
 }
 
-/// Whether an entry is a known service's table, and the table.
+/// Whether an entry is a known service's table, and the table; none where it is one of other things. One that may be of
+/// readers and cannot be read is an error: it may say who left.
 fn probe(
     entry: impl Read,
     name: &str,
     table: &FieldTable,
     map: &[(String, String)],
-) -> anyhow::Result<(bool, Table)> {
+) -> anyhow::Result<Option<(bool, Table)>> {
     let mut records = open_records(entry)?;
-    let found = header(&mut records, name, table, map)?;
-    Ok((found.columns.service.is_known(), found))
+    match header(&mut records, name, table, map) {
+        Ok(found) => Ok(Some((found.columns.service.is_known(), found))),
+        Err(why) if why.is::<std::io::Error>() => Err(why),
+        Err(why) => match of_readers(&names(records.record())?) {
+            true => Err(why),
+            false => Ok(None),
+        },
+    }
+}
+
+/// Whether a header names a column for the address, or is a row with one itself.
+fn of_readers(header: &[String]) -> bool {
+    let email = &Service::of(header).email;
+    let mut header = header.iter();
+    header.any(|name| email.contains(&folded(name)) || name.contains('@'))
 }
 
 /// Reads the header; the place of the table is left to the caller.

@@ -8,6 +8,8 @@ use std::ops::Range;
 use memchr::memmem;
 use pulldown_cmark::{CowStr, Event, LinkType, Tag, TagEnd};
 
+use crate::issue::target;
+
 type Placed<'a> = (Event<'a>, Range<usize>);
 
 /// The events of `text` with a link for every bare address.
@@ -72,7 +74,7 @@ impl<'a> Linking<'a> {
         let range = events[at].1.clone();
         let found = self.starts(&range).find_map(|start| {
             let end = self.end(events, at, start)?;
-            Some(start..end)
+            leads_somewhere(&self.text[start..end]).then_some(start..end)
         });
         let Some(address) = found else {
             self.out.push(events[at].clone());
@@ -114,10 +116,7 @@ impl<'a> Linking<'a> {
         if marked {
             self.text[address.clone()].clone_into(&mut words);
         }
-        let leads_to = match is_www(&words) {
-            true => format!("http://{words}"),
-            false => words.clone(),
-        };
+        let leads_to = led_to(&words);
         let link = Tag::Link {
             link_type: LinkType::Autolink,
             dest_url: leads_to.into(),
@@ -206,6 +205,20 @@ fn scheme(text: &str) -> Option<&str> {
         let begun = text.get(..scheme.len())?;
         begun.eq_ignore_ascii_case(scheme).then_some(begun)
     })
+}
+
+/// What an address among words is short for.
+fn led_to(address: &str) -> String {
+    match is_www(address) {
+        true => format!("http://{address}"),
+        false => address.to_owned(),
+    }
+}
+
+/// Whether a link may lead there. What only looks like an address, as `https://a.example:PORT/` does, is words: nobody
+/// meant a link by it that could be mended.
+fn leads_somewhere(address: &str) -> bool {
+    target::web(&led_to(address)).is_ok()
 }
 
 fn is_www(text: &str) -> bool {
@@ -420,6 +433,10 @@ mod tests {
             "ada@www.example",
             "https://",
             "https:// a.example",
+            "https://a.example:PORT/b",
+            "https://a.example:99999/",
+            "https://256.1.1.1/",
+            "www.a.example:abc",
             "www..example",
             "ftp://a.example/",
             "ada@a.example",

@@ -161,6 +161,9 @@ pub struct Link {
     pub target: Target,
     /// The item and the link's text, such as "3 - Read more".
     pub name: String,
+    /// Its words are an address. It leads there without a detour: filters take an address that is shown beside another for
+    /// fraud.
+    pub shows_address: bool,
     /// Where it stands in the file.
     pub offset: usize,
 }

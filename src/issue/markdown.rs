@@ -208,10 +208,12 @@ impl<'a> Reader<'a> {
     /// Records a link and gives its id.
     pub(crate) fn link(&mut self, url: Vec<Piece>, text: &str, offset: usize) -> LinkId {
         let target = target::within(self.slots, url, offset, self.found);
+        let shows_address = target::is_address(text);
         let text: String = text.chars().take(NAME_LIMIT).collect();
         self.links.push(Link {
             target,
             name: format!("{} - {text}", self.place),
+            shows_address,
             offset,
         });
         LinkId(self.links.len() - 1)

@@ -399,10 +399,12 @@ impl<'a> Reading<'a> {
     fn link(&mut self, url: &str, label: &str, offset: usize) -> LinkId {
         let pieces = self.slots.pieces(url, offset, self.found);
         let target = target::within(self.slots, pieces, offset, self.found);
+        let shows_address = target::is_address(label);
         let label: String = label.chars().take(NAME_LIMIT).collect();
         self.links.push(Link {
             target,
             name: format!("{} - {label}", self.place),
+            shows_address,
             offset,
         });
         LinkId(self.links.len() - 1)

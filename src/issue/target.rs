@@ -223,9 +223,17 @@ fn personal(pieces: &[Piece]) -> Result<Target, String> {
     Ok(Target::Personal(out))
 }
 
+/// Whether the words of a link are an address as a whole, marks of their look apart.
+pub(crate) fn is_address(words: &str) -> bool {
+    let words = words.trim_matches(|c: char| c.is_whitespace() || "*_`<>".contains(c));
+    let begins = words.get(..4);
+    let is_www = begins.is_some_and(|begins| begins.eq_ignore_ascii_case("www."));
+    (words.contains("://") || is_www) && !words.contains(char::is_whitespace)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, is_address};
     use crate::compile::Slot;
     use crate::issue::block::{Merge, Piece, Target};
 
@@ -313,5 +321,19 @@ mod tests {
         assert!(with("https://a.example", "/").is_err());
         assert!(with("javascript://a/?", "").is_err());
         assert!(check(&[Piece::Merge(merge.clone())]).is_err());
+    }
+
+    #[test]
+    fn words_around_an_address_are_no_address() {
+        for (words, expected) in [
+            ("https://example.com/guide", true),
+            ("www.example.com", true),
+            ("www. is how it begins", false),
+            ("*https://example.com/*", true),
+            ("the guide to https:// URLs", false),
+            ("example.com", false),
+        ] {
+            assert_eq!(is_address(words), expected, "{words}");
+        }
     }
 }

@@ -64,7 +64,7 @@ pub async fn why(app: &App, run: &Run, address: &EmailAddress) -> anyhow::Result
     Ok(format!(
         "the run copied its readers from {} on, and nothing kept of her today says why she was not among them: she may \
          have paused, been suppressed or had another frequency then",
-        shown(began, zone)
+        on(run.cutoff)
     ))
 }
 

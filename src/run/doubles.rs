@@ -17,6 +17,7 @@ use crate::status::RunStatus;
 use crate::store::doubles::Going;
 use crate::store::runs::{Audience, Run};
 use crate::store::{Store, StoreError};
+use crate::terminal::counted;
 
 /// Who would get an issue twice.
 #[derive(Clone, Debug, Default)]
@@ -40,14 +41,17 @@ impl Doubles {
 
     /// What has to be asked of a run of `slug` to so many readers.
     pub(super) fn questions(&self, slug: &str, readers: i64, zone: &str) -> Vec<Question> {
+        let readers = counted(readers, "reader");
         let got = self.got.map(|(number, run)| {
+            let have = if number == 1 { "has" } else { "have" };
             format!(
-                "{number} of the {readers} readers have got `{slug}` before (run {run}) and would get it once more"
+                "{number} of the {readers} {have} got `{slug}` before (run {run}) and would get it once more"
             )
         });
         let to_get = self.to_get.iter().map(|(run, list, number)| {
+            let are = if *number == 1 { "is" } else { "are" };
             format!(
-                "{number} of the {readers} readers are to get `{slug}` by run {} to `{list}`, which {}, and would get \
+                "{number} of the {readers} {are} to get `{slug}` by run {} to `{list}`, which {}, and would get \
                  it twice",
                 run.id,
                 stands(run, zone)
@@ -144,7 +148,8 @@ impl Planned {
         let (told, found) = (self.doubles.number(), now.doubles.number());
         ensure!(
             found <= told,
-            "{found} readers would get `{slug}` twice by now, and {told} when you were asked; look again"
+            "{} would get `{slug}` twice by now, and {told} when you were asked; look again",
+            counted(found, "reader")
         );
         Ok(())
     }
@@ -190,8 +195,12 @@ pub(crate) async fn meanwhile(
         }
     }
     Ok((readers > accepted).then(|| {
+        let (have, are) = match readers {
+            1 => ("has", "is"),
+            _ => ("have", "are"),
+        };
         format!(
-            "{readers} of its readers have got `{}` meanwhile or are to get it (run {other}), and {accepted} when it \
+            "{readers} of its readers {have} got `{}` meanwhile or {are} to get it (run {other}), and {accepted} when it \
              was planned: they would get it twice; take it back, or let it go on all the same",
             run.slug
         )

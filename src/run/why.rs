@@ -36,7 +36,7 @@ const LINKS: &str = "links in mails work as long as `pressrun serve` is there, w
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// Its hour has not come.
+    /// Its hour has not come, or it waits for what must be over before it starts.
     Scheduled,
     /// Its audience is being copied.
     Freezing,
@@ -104,7 +104,11 @@ struct Facts<'a> {
     late_start: Duration,
     /// Why the database takes no writes.
     refusal: Option<String>,
+    /// The other run of the issue that copies its readers now.
+    copied: Option<i64>,
     now: Timestamp,
+    /// The earlier of the clocks by which an hour must have come.
+    sure: Timestamp,
     zone: &'a str,
 }
 
@@ -142,7 +146,12 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         unknown_relay: app.config.relays_of(&run.relay).err().filter(|_| open),
         late_start: app.config.send.late_start,
         refusal,
+        copied: match run.status {
+            RunStatus::Scheduled => run::hour::copied_now(app, run).await?,
+            _ => None,
+        },
         now,
+        sure: app.clock.sure(),
         zone: &app.config.publication.timezone,
     }))
 }

@@ -47,7 +47,7 @@ impl Signups {
         values: &[(String, String)],
         tags: &[String],
     ) -> anyhow::Result<Result<(), Wrong>> {
-        let typed = match self.asked.of_herself(values, tags) {
+        let typed = match self.asked.whole(values, tags) {
             Ok(typed) => typed,
             Err(wrong) => return Ok(Err(wrong)),
         };

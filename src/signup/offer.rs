@@ -1,7 +1,8 @@
 //! What the subscribe form asks besides the address: which lists, and fields and tags of the author's choice.
 //!
 //! Promises: only lists that the configuration offers, only fields and tags it names, only values of their kind. All of it
-//! is optional but a list, and none of it depends on who asks. A reader's own page empties no field that is required.
+//! is optional but a list and the fields that no reader may lack, and none of it depends on who asks. A reader's own page
+//! empties none of these either.
 
 use crate::app::App;
 use crate::id::ListId;
@@ -111,7 +112,7 @@ impl Asked {
                     name: name.clone(),
                     label: label(name),
                     kind,
-                    required: false,
+                    required: table.required(name),
                 }),
                 None => tracing::warn!(
                     field = name,
@@ -160,20 +161,16 @@ impl Asked {
             // A form that did not ask means the publication's own list, which is offered first.
             lists.extend(offer.lists.first().map(|list| list.id));
         }
-        let mut typed = self.answers(&form.values, &form.tags)?;
+        let mut typed = self.whole(&form.values, &form.tags)?;
         typed.lists = lists;
         Ok(typed)
     }
 
     /// The questions that a reader's page asks, too.
     pub(super) fn offer_of_herself(&self) -> Offer {
-        let field = |asked: &AskedField| AskedField {
-            required: self.table.required(&asked.name),
-            ..asked.clone()
-        };
         Offer {
             lists: Vec::new(),
-            fields: self.fields.iter().map(field).collect(),
+            fields: self.fields.clone(),
             tags: self.tags.clone(),
         }
     }
@@ -186,22 +183,22 @@ impl Asked {
         boxes.map(|asked| asked.name.clone()).collect()
     }
 
-    /// As [`Asked::answers`], of a reader: what no reader may lack is not to be left empty.
-    pub(super) fn of_herself(
+    /// As [`Asked::answers`]: what no reader may lack is not to be left empty, and a box of it without a tick is a no.
+    pub(super) fn whole(
         &self,
         values: &[(String, String)],
         tags: &[String],
     ) -> Result<Typed, Wrong> {
         let mut values = values.to_vec();
         let unticked = self.unticked(&values).into_iter();
-        let known = unticked.filter(|name| self.table.required(name));
-        values.extend(known.map(|name| (name, "false".to_owned())));
+        let asked = unticked.filter(|name| self.table.required(name));
+        values.extend(asked.map(|name| (name, "false".to_owned())));
         let typed = self.answers(&values, tags)?;
         let fields = Fields::from_json(&typed.fields);
         let empty = self
             .fields
             .iter()
-            .find(|asked| self.table.required(&asked.name) && !fields.0.contains_key(&asked.name));
+            .find(|asked| asked.required && !fields.0.contains_key(&asked.name));
         match empty {
             Some(AskedField { name, label, .. }) => Err(Wrong {
                 field: format!("field_{name}"),

@@ -166,9 +166,10 @@ const RETURN: &str = "
       )
     returning list_id, subscriber_id";
 
-/// Whom the author had taken off, and who leaves by her own hand since: nobody may put her back any more.
+/// Whom the author had taken off, and who leaves by her own hand since: nobody may put her back any more. It is not null
+/// as where she alone left: that press ended nothing, and what takes it back brings nothing back.
 pub(crate) const OWN_HAND: &str = "
-    update subscriptions set left_why = null
+    update subscriptions set left_why = ''
     where key in (select cast(value as bigint) from json_each($1))
       and status = 'unsubscribed' and left_why = 'author'
     returning key";

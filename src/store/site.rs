@@ -219,18 +219,23 @@ impl Store {
         })
     }
 
-    /// Titles of the lists that came back together with this subscription, its own first.
-    pub async fn returned_titles(&self, key: SubscriptionKey) -> Result<Vec<String>> {
+    /// Titles of the lists that came back together at a time, or when this subscription did; its own first.
+    pub async fn returned_titles(
+        &self,
+        key: SubscriptionKey,
+        at: Option<Timestamp>,
+    ) -> Result<Vec<String>> {
         read!(self, conn => {
             let titles = sqlx::query_scalar(
                 "select l.title from subscriptions n
                      join subscriptions o on o.subscriber_id = n.subscriber_id
-                         and o.returned_at = n.returned_at
+                         and o.returned_at = coalesce(cast($2 as bigint), n.returned_at)
                      join lists l on l.id = o.list_id
                  where n.key = $1 and o.status in ('confirmed', 'paused')
                  order by case when o.key = $1 then 0 else 1 end, l.id",
             )
             .bind(key.0)
+            .bind(at.map(|at| at.0))
             .fetch_all(conn)
             .await?;
             Ok(titles)

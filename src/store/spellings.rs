@@ -96,12 +96,14 @@ pub struct Left {
     pub by_author: bool,
 }
 
-/// Puts down addresses of an import: hash, reason, and the hash of the mailbox where it is another one.
+/// Puts down addresses of an import: hash, reason, and the hash of the mailbox where it is another one. What is said of a
+/// person goes over a bounce, which is of the address alone.
 pub(super) const SUPPRESSIONS: &str = "
     insert into suppressions (hash, reason, created_at, mailbox)
     select unhex(value->>0), value->>1, $2, unhex(value->>2) from json_each($1)
     where true
-    on conflict do nothing";
+    on conflict (hash) do update set reason = excluded.reason, mailbox = excluded.mailbox
+    where suppressions.reason = 'bounced' and excluded.reason <> 'bounced'";
 
 /// Allows a mailbox (its hash, and itself) again, but for the addresses of readers who are here: each of them is allowed
 /// by itself, for the days of her lists.

@@ -8,6 +8,7 @@ mod database;
 mod deferred;
 mod desk;
 mod doubles;
+mod hours;
 mod hygiene;
 mod interrupted;
 mod keyring;

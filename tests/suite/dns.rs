@@ -146,8 +146,7 @@ fn reply((zone, asked): &Known, octets: &[u8]) -> Option<Message> {
     let is_zone = name.matches('.').count() == 1 && !says("NO-ZONE");
     let is_there = !lines.is_empty() || zone.lines().any(below);
     if query.query_type == RecordType::SOA && is_zone && is_there {
-        let root = Name::root();
-        let data = RData::SOA(SOA::new(root.clone(), root, 1, 3600, 600, 86400, 300));
+        let data = data("SOA", "");
         answer.add_answer(Record::from_rdata(query.name.clone(), 300, data));
     }
     for line in lines.iter().filter(|line| line.len() == 3) {
@@ -202,6 +201,10 @@ fn data(kind: &str, value: &str) -> RData {
         "A" => RData::A(A(value.parse().expect("IPv4"))),
         "AAAA" => RData::AAAA(AAAA(value.parse().expect("IPv6"))),
         "CNAME" => RData::CNAME(CNAME(name(value))),
+        "SOA" => {
+            let root = Name::root();
+            RData::SOA(SOA::new(root.clone(), root, 1, 3600, 600, 86400, 300))
+        }
         "PTR" => RData::PTR(PTR(name(value))),
         "MX" => RData::MX(MX::new(words[0].parse().expect("a number"), name(words[1]))),
         "TXT" => RData::TXT(TXT::from_bytes(value.as_bytes().chunks(255).collect())),

@@ -13,7 +13,7 @@ use crate::publication::Built;
 use crate::run::guards::{Guard, Question};
 use crate::run::plan::Planned;
 use crate::store::runs::Audience;
-use crate::terminal::plain;
+use crate::terminal::{counted, plain};
 
 /// What is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,8 @@ impl Send {
         }
         let question = match planned.plan.audience {
             Audience::List => {
-                format!("Send `{slug}` to {} readers of `{list}`?", planned.readers)
+                let readers = counted(planned.readers, "reader");
+                format!("Send `{slug}` to {readers} of `{list}`?")
             }
             _ => "Send it?".to_owned(),
         };
@@ -154,7 +155,7 @@ pub(crate) fn answer(
 
 /// To whom it would go, with numbers.
 fn sentence(slug: &str, list: &str, planned: &Planned) -> String {
-    let readers = planned.readers;
+    let readers = counted(planned.readers, "reader");
     let origin = planned.origin.as_ref();
     let (run, earlier) = origin.map_or((0, ""), |run| (run.id, run.slug.as_str()));
     match planned.plan.audience {
@@ -162,17 +163,16 @@ fn sentence(slug: &str, list: &str, planned: &Planned) -> String {
             let segment = planned.plan.segment.as_ref();
             let part = segment.map(|sieve| format!(" who are in `{}`", plain(&sieve.said)));
             let part = part.unwrap_or_default();
-            let people = if readers == 1 { "reader" } else { "readers" };
-            format!("`{slug}` would go to {readers} {people} of `{list}`{part}")
+            format!("`{slug}` would go to {readers} of `{list}`{part}")
         }
         Audience::Continue => format!(
-            "`{slug}` would go to the {readers} readers of `{list}` whom its cancelled run {run} did not reach"
+            "`{slug}` would go to the {readers} of `{list}` whom its cancelled run {run} did not reach"
         ),
         Audience::Reached => format!(
-            "{readers} readers of `{list}` got `{slug}` and would get it corrected, as a second mail"
+            "{readers} of `{list}` got `{slug}` and would get it corrected, as a second mail"
         ),
         Audience::Unopened => format!(
-            "`{slug}` would go to the {readers} readers of `{list}` who got `{earlier}` and neither opened it nor \
+            "`{slug}` would go to the {readers} of `{list}` who got `{earlier}` and neither opened it nor \
              clicked"
         ),
     }

@@ -92,14 +92,16 @@ pub(super) async fn run(app: &App, add: &Add) -> anyhow::Result<Exit> {
             .partition(|left| left.canonical == canonical);
         // She agreed, and it was the author who took her off: nobody who left by her own act.
         let may = status == Status::Confirmed && !clean_name(&add.consent).is_empty();
-        if may && own.is_empty() && others.iter().all(|left| left.by_author) {
-            let terms = Terms {
-                calls_back: true,
-                ..terms
-            };
-            tally = add_one(app, &origin, row, terms).await?;
-        } else if may {
-            back = put_back(app, &canonical, slug).await?;
+        match own.is_empty() {
+            _ if !may || others.iter().any(|left| !left.by_author) => {}
+            true => {
+                let terms = Terms {
+                    calls_back: true,
+                    ..terms
+                };
+                tally = add_one(app, &origin, row, terms).await?;
+            }
+            false => back = put_back(app, &canonical, slug).await?,
         }
         if tally.unsubscribed > 0 && !back {
             bail!(stays(slug, &own, &others, may));
@@ -163,7 +165,7 @@ async fn put_back(app: &App, canonical: &str, slug: &str) -> anyhow::Result<bool
 fn stays(slug: &str, own: &[Left], others: &[Left], may: bool) -> String {
     let own_act = others.iter().find(|left| !left.by_author);
     let (who, by_author) = match (own.first(), own_act.or(others.first())) {
-        (None, Some(other)) => {
+        (own, Some(other)) if own.is_none_or(|own| own.by_author && !other.by_author) => {
             let address = &other.address;
             let who = format!("`{address}`, another spelling of this mailbox,");
             (who, other.by_author)

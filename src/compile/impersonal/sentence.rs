@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::compile::impersonal::elements::tag_length;
+
 /// What ends a sentence.
 const ENDS: [char; 5] = ['.', '!', '?', '\u{2026}', '\u{3002}'];
 /// What may stand behind that.
@@ -19,7 +21,8 @@ impl Written {
     /// From a text part: what stands above the line before its footer.
     pub(super) fn of(text: &str) -> Written {
         let written = text.rfind(RULE).map_or("", |end| &text[..end]);
-        Written(blanks(written))
+        let lines: Vec<&str> = written.lines().map(unquoted).collect();
+        Written(blanks(&lines.join("\n")))
     }
 
     /// Whether the words of some HTML are among them, by the longest of its pieces between two tags.
@@ -34,6 +37,11 @@ impl Written {
         let longest = pieces.map(words).max_by_key(|words| words.chars().count());
         longest.is_some_and(|words| !words.is_empty() && self.0.contains(&words))
     }
+}
+
+/// A line of a text part without the signs of the quotes that it stands in.
+fn unquoted(line: &str) -> &str {
+    line.trim_start_matches([' ', '>'])
 }
 
 fn blanks(text: &str) -> String {
@@ -55,8 +63,8 @@ fn words(piece: &str) -> String {
     blanks(&words)
 }
 
-/// The sentence of a link within the text that holds it, with the blanks before; and the question before it where
-/// the link alone is the answer.
+/// The sentence of a link within the text that holds it, with the blanks or the break before; and the question before it
+/// where the link alone is the answer.
 pub(super) fn around(page: &str, inside: &Range<usize>, link: &Range<usize>) -> Range<usize> {
     let ends = ends(page, inside);
     let begin = |before: usize| {
@@ -76,26 +84,46 @@ pub(super) fn around(page: &str, inside: &Range<usize>, link: &Range<usize>) -> 
     if alone && page[inside.start..start].ends_with('?') {
         start = begin(start - 1);
     }
-    start..end
+    // The first line goes with the break behind it.
+    let behind = &page[end..inside.end];
+    match start == inside.start && is_break(behind) {
+        true => start..end + tag_length(behind),
+        false => start..end,
+    }
 }
 
-/// Where sentences end: behind the sign, and before the blank.
+/// Whether the tag that begins here breaks the line.
+fn is_break(html: &str) -> bool {
+    let begun = html
+        .get(..3)
+        .is_some_and(|tag| tag.eq_ignore_ascii_case("<br"));
+    begun && !html[3..].starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// Where sentences end: behind the sign, and before the blank; and before what breaks the line.
 fn ends(page: &str, inside: &Range<usize>) -> Vec<usize> {
     let mut found = Vec::new();
-    let (mut tag, mut ended) = (false, false);
-    for (at, c) in page[inside.clone()].char_indices() {
+    let (mut at, mut ended) = (inside.start, false);
+    while let Some(c) = page[at..inside.end].chars().next() {
         match c {
-            '<' => tag = true,
-            '>' if tag => tag = false,
-            _ if tag => {}
+            '<' => {
+                let tag = &page[at..inside.end];
+                if is_break(tag) {
+                    found.push(at);
+                    ended = false;
+                }
+                at += tag_length(tag);
+                continue;
+            }
             c if ENDS.contains(&c) => ended = true,
             c if ended && c.is_whitespace() => {
-                found.push(inside.start + at);
+                found.push(at);
                 ended = false;
             }
             c if CLOSING.contains(&c) => {}
             _ => ended = false,
         }
+        at += c.len_utf8();
     }
     found
 }

@@ -7,13 +7,15 @@ use crate::address::EmailAddress;
 use crate::import::columns::{Columns, bare, text};
 use crate::import::csv::Record;
 use crate::import::services::{Service, Standing, doubts, folded, words};
-use crate::import::signs::{Sign, is_none, says_no};
+use crate::import::signs::{Sign, is_none, says_no, says_yes};
 use crate::subscriber::clean_name;
 
 /// Longer cells are sentences; they are no word for how a reader stands.
 const WORD: usize = 40;
 /// Digits of a number that counts something: more are a day or a time.
 const DIGITS: usize = 6;
+/// Numbers up to this may stand for words: 0 for no, 2 for whoever left.
+const CODES: f64 = 5.0;
 
 /// A column that is not read.
 #[derive(Debug)]
@@ -33,7 +35,16 @@ enum Name {
     /// Of what keeps a reader from mail, or of something else that ends.
     Perhaps,
     /// Of consent to it.
-    Wanted,
+    Wanted(Wanted),
+}
+
+/// What else a name of consent speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    /// Of how many there are: numbers are none of its words.
+    counts: bool,
+    /// Of where it was given and the like: only a no is one there.
+    about: bool,
 }
 
 impl Name {
@@ -45,8 +56,12 @@ impl Name {
         match gone.find(|(_, parts)| within(parts)) {
             Some((&standing, _)) => Name::Gone(standing),
             None if among(&doubts().perhaps) => Name::Perhaps,
-            None if among(&doubts().counted) => Name::Other,
-            None if within(&doubts().wanted) || among(&doubts().wanted_words) => Name::Wanted,
+            None if within(&doubts().wanted) || among(&doubts().wanted_words) => {
+                Name::Wanted(Wanted {
+                    counts: among(&doubts().counted) && !within(&doubts().agreed),
+                    about: among(&doubts().about),
+                })
+            }
             None => Name::Other,
         }
     }
@@ -57,7 +72,9 @@ impl Name {
             let mut other = doubts().other.iter();
             other.any(|part| word.starts_with(part.as_str()))
         };
-        folded(header).contains("mail") || !words(header).iter().any(begins)
+        let name = folded(header);
+        let mut of_mail = doubts().of_mail.iter();
+        of_mail.any(|part| name.contains(part.as_str())) || !words(header).iter().any(begins)
     }
 }
 
@@ -66,7 +83,7 @@ pub(super) fn sign(header: &str) -> Sign {
     match Name::of(header) {
         Name::Gone(standing) => Sign::Gone(standing),
         Name::Perhaps => Sign::Gone(Standing::Left),
-        Name::Wanted | Name::Other => Sign::Wanted,
+        Name::Wanted(_) | Name::Other => Sign::Wanted,
     }
 }
 
@@ -107,7 +124,7 @@ impl Unread {
             Name::Perhaps if self.any_word && filled() && number(cell).is_none_or(|n| n == 1.0) => {
                 return Service::any().standing(cell) != Some(Standing::Joined);
             }
-            Name::Wanted if says_no(cell) => return true,
+            Name::Wanted(wanted) if wanted.doubts(cell) => return true,
             _ => {}
         }
         // A number, a time or an address of a page is no word.
@@ -123,6 +140,29 @@ impl Unread {
         };
         doubts().cells.iter().any(stem) || (self.any_word && of_any())
     }
+}
+
+impl Wanted {
+    /// Whether the cell is neither a yes nor a time nor empty.
+    fn doubts(self, cell: &str) -> bool {
+        if let Some(number) = number(cell) {
+            return !self.counts && is_code(number);
+        }
+        if says_no(cell) {
+            return true;
+        }
+        let word = folded(cell);
+        let yes = |known: &String| *known == word || known == cell;
+        let is_known = says_yes(cell).is_some()
+            || doubts().yes.iter().any(yes)
+            || Service::any().standing(&word) == Some(Standing::Joined);
+        !self.about && !is_known && !cell.contains("://") && !cell.contains('@')
+    }
+}
+
+/// Whether the number may stand for a word that is no yes.
+fn is_code(number: f64) -> bool {
+    number != 1.0 && number.abs() <= CODES && number.fract() == 0.0
 }
 
 /// The number that the cell is; a day and a time are none.
@@ -145,8 +185,9 @@ pub struct Doubt {
 pub(in crate::import) struct Look<'a> {
     columns: &'a Columns,
     found: Vec<Option<Doubt>>,
-    /// Noughts in columns that speak of consent: a no, unless the column turns out to count.
-    noughts: Vec<Option<Doubt>>,
+    /// Small numbers in columns that speak of consent: 0 is a no, and who knows what 2 is, unless the column turns out to
+    /// count.
+    codes: Vec<Option<Doubt>>,
     counts: Vec<bool>,
     /// The last cell of each column that looked like nothing: most columns say few things.
     plain: Vec<Vec<u8>>,
@@ -160,7 +201,7 @@ impl<'a> Look<'a> {
         (!nothing).then(|| Look {
             columns,
             found: vec![None; unread],
-            noughts: vec![None; unread],
+            codes: vec![None; unread],
             counts: vec![false; unread],
             plain: vec![Vec::new(); unread],
         })
@@ -170,7 +211,7 @@ impl<'a> Look<'a> {
         let Look {
             columns,
             found,
-            noughts,
+            codes,
             counts,
             plain,
         } = self;
@@ -188,9 +229,10 @@ impl<'a> Look<'a> {
                 let address = text(record, columns.email).unwrap_or_default();
                 EmailAddress::parse(bare(address)).is_ok()
             };
-            let is_nought = unread.name == Name::Wanted && number(cell) == Some(0.0);
-            counts[place] |= number(cell).is_some_and(|number| number != 0.0 && number != 1.0);
-            let known = is_nought && noughts[place].is_some();
+            let is_wanted = matches!(unread.name, Name::Wanted(_));
+            let is_code = is_wanted && number(cell).is_some_and(is_code);
+            counts[place] |= number(cell).is_some_and(|n| n.abs() > CODES || n.fract() != 0.0);
+            let known = is_code && codes[place].is_some();
             match unread.doubts(cell) {
                 true if !known && reader() && !gone() => {
                     let doubt = Doubt {
@@ -199,8 +241,8 @@ impl<'a> Look<'a> {
                         line: record.line,
                         told: !columns.signs.is_empty() || columns.standing != Standing::Joined,
                     };
-                    let first = match is_nought {
-                        true => &mut noughts[place],
+                    let first = match is_code {
+                        true => &mut codes[place],
                         false => &mut found[place],
                     };
                     *first = Some(doubt);
@@ -215,10 +257,10 @@ impl<'a> Look<'a> {
     }
 
     pub(in crate::import) fn found(self) -> impl Iterator<Item = Doubt> {
-        let noughts = self.noughts.into_iter().zip(self.counts);
-        let noughts = noughts.map(|(nought, counts)| nought.filter(|_| !counts));
-        let found = self.found.into_iter().zip(noughts);
-        found.filter_map(|(found, nought)| found.or(nought))
+        let codes = self.codes.into_iter().zip(self.counts);
+        let codes = codes.map(|(code, counts)| code.filter(|_| !counts));
+        let found = self.found.into_iter().zip(codes);
+        found.filter_map(|(found, code)| found.or(code))
     }
 }
 

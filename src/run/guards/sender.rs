@@ -18,10 +18,13 @@ use crate::run::guards::{Guard, Question};
 /// Nobody waits longer before Send for a nameserver.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// `pressrun sink`'s own port, and that of the sinks of other programs.
+const SINKS: [u16; 2] = [2525, 1025];
+
 /// Why nothing is sent through the relays that `named` says, whatever a person answers.
 pub fn refusal(config: &Config, named: &str) -> anyhow::Result<Option<String>> {
     let relays = relays(config, named)?;
-    if relays.iter().all(|relay| is_no_mail_server(relay)) {
+    if relays.iter().all(|relay| is_sink(relay)) {
         return Ok(None);
     }
     let left = unset(config);
@@ -73,12 +76,12 @@ pub async fn question(app: &App, named: &str) -> anyhow::Result<Option<Question>
     }))
 }
 
-/// Whether a relay leads to `pressrun sink` or the like, and to no reader: it is on this machine, without TLS, at no port
-/// of mail servers.
-fn is_no_mail_server(relay: &Relay) -> bool {
+/// Whether a relay leads to a sink and to no reader: it is on this machine, without TLS and without a password, at a port
+/// of sinks. Behind any other port a tunnel or a mail server may listen.
+fn is_sink(relay: &Relay) -> bool {
     let port = Url::parse(&relay.url).ok().and_then(|url| url.port());
-    let of_mail = port.is_none_or(|port| matches!(port, 25 | 465 | 587));
-    relay.is_here() && relay.tls == TlsPolicy::None && !of_mail
+    let of_sinks = port.is_some_and(|port| SINKS.contains(&port));
+    relay.is_here() && relay.tls == TlsPolicy::None && relay.username.is_none() && of_sinks
 }
 
 fn relays<'a>(config: &'a Config, named: &str) -> anyhow::Result<Vec<&'a Relay>> {

@@ -1,13 +1,18 @@
 //! Why a run stands still of which nothing has begun: its hour is to come, has passed with nobody there, or was put off.
 
-use crate::clock::Timestamp;
+use std::time::Duration;
+
+use crate::clock::{AGREES, Timestamp};
 use crate::run::why::{Cause, Facts, LOST, Why};
 use crate::schedule::{shown, span};
+
+/// Clocks that are no farther apart agree.
+const AGREE: Duration = Duration::from_millis(AGREES.unsigned_abs());
 
 impl Facts<'_> {
     /// Waits for its hour.
     pub(super) fn scheduled(&self, why: &mut Why) -> String {
-        if self.run.is_overdue(self.now) && !self.sending {
+        if self.run.is_overdue(self.now) {
             return self.overdue(why);
         }
         let start = self.start();
@@ -37,20 +42,36 @@ impl Facts<'_> {
         )
     }
 
-    /// Its hour has passed, and nobody was there.
+    /// Its hour has passed, and it has not begun.
     fn overdue(&self, why: &mut Why) -> String {
         let start = self.start();
         let late = self.now.since(start);
-        why.cause = Cause::NobodySends;
+        let hour = format!("its hour was {} ({} ago)", self.at(start.0), span(late));
         why.since = Some(start.0);
+        why.cause = Cause::Scheduled;
+        let behind = self.now.since(self.sure);
+        if !self.run.is_overdue(self.sure) && behind > AGREE {
+            let behind = span(behind);
+            return format!(
+                "did not start: {hour} by one clock, and is still to come by another, {behind} behind it, that of this \
+                 machine or of the database: set the wrong one right (NTP)"
+            );
+        }
+        if let Some(other) = self.copied {
+            return format!(
+                "waits until run {other} has copied its readers, for then it is known who gets `{}` by which of them: \
+                 {hour}",
+                self.run.slug
+            );
+        }
+        if self.sending {
+            return format!("is about to start: {hour}");
+        }
+        why.cause = Cause::NobodySends;
         why.unaffected = Some(LOST);
         let sure = if late > self.late_start { " --yes" } else { "" };
         why.command = Some(format!("pressrun resume {}{sure}", self.name));
-        format!(
-            "did not start: its hour was {} ({} ago), and no process was there to send it",
-            self.at(start.0),
-            span(late)
-        )
+        format!("did not start: {hour}, and no process was there to send it")
     }
 
     /// What a pause means for its hour.

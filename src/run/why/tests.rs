@@ -78,6 +78,8 @@ fn facts(run: &Run) -> Facts<'_> {
         unknown_relay: None,
         late_start: std::time::Duration::from_secs(3600),
         refusal: None,
+        copied: None,
+        sure: Timestamp(NOW),
         now: Timestamp(NOW),
         zone: "Europe/Berlin",
     }
@@ -118,6 +120,16 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         scheduled.start_at = Some(NOW - late * MINUTE);
         say(&nobody(&scheduled));
     }
+    scheduled.start_at = Some(NOW - 5_000);
+    say(&facts(&scheduled));
+    say(&Facts {
+        copied: Some(6),
+        ..facts(&scheduled)
+    });
+    say(&Facts {
+        sure: Timestamp(NOW - 4 * MINUTE),
+        ..nobody(&scheduled)
+    });
     scheduled.reason = Some("the clock was set forward by 40 min".into());
     for status in [RunStatus::Paused, RunStatus::Held] {
         scheduled.status = status;
@@ -208,6 +220,9 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         Cause::Scheduled,
         Cause::NobodySends,
         Cause::NobodySends,
+        Cause::Scheduled,
+        Cause::Scheduled,
+        Cause::Scheduled,
         Cause::Paused,
         Cause::Paused,
         Cause::Held,

@@ -3,6 +3,8 @@
 //! Promises: a part is nothing where there is nothing to change. Those that give a truth give false where a row was not
 //! as the look before had found it, and the whole batch is to be taken back.
 
+use std::collections::BTreeMap;
+
 use crate::hex::hex;
 use crate::store::import::{NewReader, NewSubscription, Refused, json};
 
@@ -281,9 +283,17 @@ pub(super) fn new_subscriptions(subscriptions: &[NewSubscription]) -> String {
     json(&subscriptions.iter().map(row).collect::<Vec<_>>())
 }
 
+/// Each address once, which a file may name twice: PostgreSQL changes no row twice in one statement.
 pub(super) fn suppressions(suppressions: &[Refused]) -> String {
-    let rows = suppressions.iter();
+    let mut rows: BTreeMap<[u8; 32], (&str, Option<[u8; 32]>)> = BTreeMap::new();
+    for &(hash, reason, mailbox) in suppressions {
+        let said = rows.entry(hash).or_insert((reason, mailbox));
+        if said.0 == "bounced" {
+            *said = (reason, mailbox);
+        }
+    }
+    let rows = rows.iter();
     let rows =
-        rows.map(|(hash, reason, mailbox)| (hex(hash), reason, mailbox.map(|hash| hex(&hash))));
+        rows.map(|(hash, (reason, mailbox))| (hex(hash), reason, mailbox.map(|hash| hex(&hash))));
     json(&rows.collect::<Vec<_>>())
 }

@@ -437,6 +437,16 @@ fn a_theme_speaks_the_language_of_its_issue() {
         parts.contains("Abbestellen") && parts.contains("Einstellungen"),
         "{parts}"
     );
+    // So it stands in no English issue of that publication.
+    german.write(
+        "issues/one/issue.md",
+        "---\ntitle: T\nlang: en\n---\na [link](https://example.org/)\n",
+    );
+    let parts = html(&german.compile("one").expect("an issue").compiled);
+    assert!(
+        parts.contains("Unsubscribe") && !parts.contains("Abbestellen"),
+        "{parts}"
+    );
     desk.write(
         "themes/mine/theme.toml",
         format!("{toml}\n[words.de]\nunsubscrbe = \"\"\n"),

@@ -1,5 +1,8 @@
 //! What is asked of a run that waits before it is moved or gets another content, and which run is meant.
 
+use pressrun::clock::Timestamp;
+use pressrun::id::RunId;
+use pressrun::schedule::shown;
 use pressrun::smtp::sink::SinkOptions;
 
 use crate::control::desk::{Desk, ISSUE};
@@ -227,23 +230,21 @@ on_both!(
             refused.error.contains("it would come from `gmail.com`"),
             "{refused:?}"
         );
-        // A mail server on this machine brings it to readers as well.
-        let near = |line: &str| match line.starts_with("url = \"smtp") {
-            true => "url = \"smtp://127.0.0.1:25\"\n".to_owned(),
-            false => format!("{line}\n"),
-        };
-        let near: String = through_relay.lines().map(near).collect();
-        std::fs::write(&file, near).expect("a file");
-        desk.configure("publication.postal_address", "\"Street and number, Town\"");
-        desk.configure("publication.name", "\"My Newsletter\"");
-        let refused = desk.run(&accepted).await;
-        assert_eq!(refused.code, 1, "{refused:?}");
-        assert!(
-            refused
-                .error
-                .contains("`publication.name` and `publication.postal_address` in the configuration still say what"),
-            "{refused:?}"
-        );
+        // A mail server on this machine, or a tunnel to one, brings it to readers as well.
+        for port in [25, 2587] {
+            let near = |line: &str| match line.starts_with("url = \"smtp") {
+                true => format!("url = \"smtp://127.0.0.1:{port}\"\n"),
+                false => format!("{line}\n"),
+            };
+            let near: String = through_relay.lines().map(near).collect();
+            std::fs::write(&file, near).expect("a file");
+            desk.configure("publication.postal_address", "\"Street and number, Town\"");
+            desk.configure("publication.name", "\"My Newsletter\"");
+            let refused = desk.run(&accepted).await;
+            assert_eq!(refused.code, 1, "{refused:?}");
+            let words = "`publication.name` and `publication.postal_address` in the configuration still say what";
+            assert!(refused.error.contains(words), "{port}: {refused:?}");
+        }
         std::fs::write(&file, through_relay).expect("a file");
         let sent = desk.run(&accepted).await;
         assert_eq!(sent.code, 0, "{sent:?}");
@@ -347,8 +348,15 @@ on_both!(
              where subscriber_id = (select id from subscribers where address = 'late@example.org')",
         )
         .await;
+        let app = desk.app().await;
+        let run = app.store.run(RunId(2)).await.expect("a read");
+        let cutoff = Timestamp(run.expect("a run").cutoff);
+        let copied = format!(
+            "the run copied its readers from {} on, and nothing kept of her today says why",
+            shown(cutoff, &app.config.publication.timezone)
+        );
         for (who, why) in [
-            ("reader0@example.org", "nothing kept of her today says why"),
+            ("reader0@example.org", copied.as_str()),
             ("late@example.org", "she joined `weekly` on"),
         ] {
             let told = desk.run(&["deliveries", "show", "bees", who]).await;

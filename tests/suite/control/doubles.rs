@@ -189,7 +189,7 @@ on_both!(
             assert!(
                 run.status == RunStatus::Held
                     && reason.contains(
-                        "1 of its readers have got `bees` meanwhile or are to get it (run 3), and 0"
+                        "1 of its readers has got `bees` meanwhile or is to get it (run 3), and 0"
                     ),
                 "{run:?}"
             );

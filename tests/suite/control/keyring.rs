@@ -5,7 +5,7 @@ use pressrun::clock::Timestamp;
 use pressrun::keyring::Keyring;
 use pressrun::smtp::sink::SinkOptions;
 
-use crate::control::desk::Desk;
+use crate::control::desk::{Desk, said};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -143,6 +143,26 @@ on_both!(
         assert!(
             !told.contains("s1._domainkey.example.com. 3600")
                 && !told.contains("signs nothing yet"),
+            "{told}"
+        );
+        let json = desk.run(&["dns", "--json"]).await;
+        assert!(
+            json.error
+                .contains("note: `dkim-s1.pem` has signed mail before"),
+            "{json:?}"
+        );
+        // Without the database nobody knows it.
+        let mut command = desk.command(&["dns"]);
+        let nobody = "postgres://nobody:secret@127.0.0.1:1/nothing";
+        command.env("PRESSRUN_DATABASE__URL", nobody);
+        let output = tokio::task::spawn_blocking(move || command.output());
+        let told = said(&output.await.expect("no panic").expect("the program runs")).out;
+        assert!(
+            told.contains("whether `dkim-s1.pem` has signed mail cannot be told, for the database cannot be asked")
+                && !told.contains("s1._domainkey.example.com. 3600")
+                && !told.contains("signs nothing yet")
+                && !told.contains("no key yet")
+                && !told.contains("secret"),
             "{told}"
         );
     }

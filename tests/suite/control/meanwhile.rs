@@ -7,6 +7,8 @@ use pressrun::store::runs::Run;
 
 use crate::control::desk::{Desk, ISSUE};
 use crate::control::doubles::{befriend, cancelled, copies_of, friends};
+use crate::control::interrupted::Heard;
+use crate::control::signals::ended;
 use crate::deliver::rig::until;
 use crate::harness::Engine;
 use crate::on_both;
@@ -58,12 +60,51 @@ on_both!(
         assert!(
             second.status == RunStatus::Held
                 && reason.contains(
-                    "1 of its readers have got `bees` meanwhile or are to get it (run 2), and 0"
+                    "1 of its readers has got `bees` meanwhile or is to get it (run 2), and 0"
                 ),
             "{second:?}"
         );
         let copies = copies_of(&desk);
         assert!(copies.len() == 20 && copies.values().all(|&copies| copies == 1));
+    }
+);
+
+on_both!(
+    a_run_that_is_followed_beside_the_sending_of_another_issue_is_held_in_its_hour_as_well,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 20, SinkOptions::default()).await;
+        desk.write("wasps", &ISSUE.replace("Bees", "Wasps"));
+        friends(&desk, 0).await;
+        befriend(&desk, "friend@example.org").await;
+        let first = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(first.code, 0, "{first:?}");
+        let other = desk.start_held(&["send", "wasps", "--yes"], 12).await;
+        let send = ["send", "bees", "--yes", "--list", "friends", "--undo", "1h"];
+        let follower = Heard::until(&desk, &send, "following it").await;
+        befriend(&desk, "reader7@example.org").await;
+        let hour = Clock::System.now().0 - 1_000;
+        desk.raw(&format!(
+            "update runs set start_at = {hour} where status = 'scheduled'"
+        ))
+        .await;
+        let app = desk.app().await;
+        let newest = async || {
+            let run = app.store.run_of("bees").await.expect("a read");
+            run.expect("a run")
+        };
+        assert!(until(async || newest().await.status != RunStatus::Scheduled).await);
+        let run = newest().await;
+        let reason = run.reason.as_deref().unwrap_or_default();
+        assert!(
+            run.status == RunStatus::Held
+                && reason.contains("1 of its readers has got `bees` meanwhile"),
+            "{run:?}"
+        );
+        assert_eq!(ended(follower.child).await, 3);
+        desk.sink.release();
+        assert_eq!(ended(other).await, 0);
+        let copies = copies_of(&desk);
+        assert!(copies.len() == 20 && copies.values().all(|&copies| copies == 2));
     }
 );
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressrun::clock::{Clock, Timestamp};
+use pressrun::clock::{self, Clock, Timestamp};
 use pressrun::id::RunId;
 use pressrun::run::reschedule::reschedule;
 use pressrun::run::{self, why};
@@ -15,9 +15,9 @@ use crate::deliver::rig::{Rig, Wish, readers, start, until};
 use crate::harness::{Engine, block_on};
 use crate::on_both;
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub const MINUTE: Duration = Duration::from_secs(60);
 
-async fn rig(engine: Engine) -> Rig {
+pub async fn rig(engine: Engine) -> Rig {
     let wish = Wish {
         readers: readers(10),
         ..Wish::default()
@@ -25,7 +25,7 @@ async fn rig(engine: Engine) -> Rig {
     Rig::new(engine, wish).await
 }
 
-fn starting(at: Timestamp) -> Plan {
+pub fn starting(at: Timestamp) -> Plan {
     Plan {
         start: Some(at),
         zone: Some("UTC".into()),
@@ -34,7 +34,7 @@ fn starting(at: Timestamp) -> Plan {
 }
 
 /// Moves the hour of a run past the store.
-async fn move_start(rig: &Rig, run: RunId, at: Timestamp) {
+pub async fn move_start(rig: &Rig, run: RunId, at: Timestamp) {
     let statement = format!("update runs set start_at = {} where id = {run}", at.0);
     rig.database.raw(&statement).await;
 }
@@ -185,13 +185,12 @@ fn a_node_whose_clock_is_ahead_of_the_database_starts_nothing() {
     });
 }
 
-/// Sets the database's clock ahead of the machine's by so long.
-async fn set_ahead(rig: &Rig, by: Duration) {
+/// Sets the database's clock ahead of the machine's by so many milliseconds, or behind it.
+async fn set_ahead(rig: &Rig, by: i64) {
     rig.database
         .raw(&format!(
             "create or replace function db_now() returns bigint language sql volatile
-             as $$ select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) + {} $$",
-            by.as_millis()
+             as $$ select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) + ({by}) $$"
         ))
         .await;
 }
@@ -202,7 +201,7 @@ fn an_hour_that_has_come_by_the_databases_clock_alone_starts_nothing() {
         let rig = rig(Engine::Postgres).await;
         let at = rig.app.clock.now().after(20 * MINUTE);
         let run = rig.begin_as(&starting(at), "Little").await;
-        set_ahead(&rig, 25 * MINUTE).await;
+        set_ahead(&rig, 25 * clock::MINUTE).await;
         let sending = rig.start().await;
         let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.clone().unwrap_or_default();
@@ -213,7 +212,7 @@ fn an_hour_that_has_come_by_the_databases_clock_alone_starts_nothing() {
         );
         assert_eq!(rig.sink.counts().connections, 0);
         // It is set right, and the run waits for its hour anew.
-        set_ahead(&rig, Duration::ZERO).await;
+        set_ahead(&rig, 0).await;
         assert!(until(async || rig.app.clock.ahead() == 0).await);
         let resumed = run::resume(&rig.app, &held, true).await;
         resumed.expect("a resume");
@@ -224,10 +223,40 @@ fn an_hour_that_has_come_by_the_databases_clock_alone_starts_nothing() {
 }
 
 #[test]
+fn a_step_of_the_databases_clock_alone_holds_nothing() {
+    // A machine that has just come up may set its clock right.
+    if clock::uptime() < 15 * MINUTE {
+        return;
+    }
+    block_on(async {
+        let rig = rig(Engine::Postgres).await;
+        let now = rig.app.clock.now();
+        let run = rig
+            .begin_as(&starting(now.after(60 * MINUTE)), "Little")
+            .await;
+        let sending = rig.start().await;
+        // Another server of the database takes over: six seconds, and the machine's clock agrees with both.
+        for by in [-3_000, 3_000] {
+            set_ahead(&rig, by).await;
+            let shown = until(async || {
+                let faces = rig.app.clock.faces();
+                let near = |shared: Timestamp| (shared.0 - faces.own.0 - by).abs() < 1_000;
+                faces.shared.is_some_and(near)
+            });
+            assert!(shown.await);
+        }
+        move_start(&rig, run, now).await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 10);
+    });
+}
+
+#[test]
 fn what_waits_only_to_be_taken_back_waits_by_one_clock() {
     block_on(async {
         let rig = rig(Engine::Postgres).await;
-        set_ahead(&rig, 25 * MINUTE).await;
+        set_ahead(&rig, 25 * clock::MINUTE).await;
         let sending = rig.start().await;
         assert!(until(async || rig.app.clock.ahead() != 0).await);
         let at = rig.app.clock.now().after(Duration::from_secs(1));

@@ -279,6 +279,35 @@ fn each_record_that_is_wrong_alone_is_told() {
 }
 
 #[test]
+fn a_name_that_is_not_there_belongs_to_no_zone_and_an_alias_begins_none() {
+    block_on(async {
+        let there = zone();
+        let of_bounces = |line: &&str| !line.trim_start().starts_with("bounce.");
+        let rest: Vec<&str> = there.lines().filter(of_bounces).collect();
+        let (server, clinic) = clinic(&rest.join("\n"), RELAY).await;
+        let zones = async || {
+            let (_, told) = clinic.doctor(&["--only", "dns"]).await;
+            let zones = told.into_iter().filter(|one| one.check == "zone");
+            zones.map(|one| (one.level, one.says)).collect::<Vec<_>>()
+        };
+        let found = zones().await;
+        assert_eq!(found[0].0, "ok", "{found:?}");
+        let words = "`bounce.bees.house` is no name in the DNS";
+        assert!(
+            found[1].0 == "error" && found[1].1.contains(words),
+            "{found:?}"
+        );
+        // Its target is a zone, and it is none.
+        server.set(&format!(
+            "{}\nbounce.bees.house CNAME hives.example\nhives.example SOA -",
+            rest.join("\n")
+        ));
+        let words = "`bounce.bees.house` belongs to the zone `bees.house`".to_owned();
+        assert_eq!(zones().await[1], ("ok".to_owned(), words));
+    });
+}
+
+#[test]
 fn a_provider_is_allowed_by_its_include() {
     block_on(async {
         let relay = "kind = \"mailgun\"\nurl = \"smtp://relay.bees.house\"";

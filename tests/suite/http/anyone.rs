@@ -66,6 +66,79 @@ on_both!(
     }
 );
 
+/// What an author may write around a link of the reader's.
+const WORDS: &str = "
+> We meet on Friday at eight in the Caf\u{e9} Example, which is behind the old town hall, and whoever would rather hear less may [choose what comes](preferences_url). The room is on the first floor and has no lift, so call before.
+
+- Leave us [here](unsubscribe_url)
+  - The first of two
+  - The second of two
+- Last of all
+
+| When | What |
+|---|---|
+| Friday at nine in the long room. Whoever wants fewer may [pick](preferences_url). Bring tea. | A talk |
+
+First line of an address\\
+Second line with [a way out](unsubscribe_url)\\
+Third line. Its end.
+
+**A bold sentence with [a door](unsubscribe_url) in it. Another bold one.** Then plain.
+
+You may [choose](preferences_url) what **comes. Or else** you may [go](unsubscribe_url) now.
+
+Too much for you? [Shall we send less](preferences_url)? [Or stop](unsubscribe_url). We go on.
+";
+
+on_both!(
+    of_what_an_author_wrote_no_more_than_the_sentence_of_a_readers_link_is_lost,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        for theme in ["digest", "letter", "magazine"] {
+            site.write_issue(theme, "");
+            let file = site.app.emails().join("issues").join(theme);
+            let text = format!("---\ntitle: Words\ntheme: {theme}\n---\nHello.\n{WORDS}");
+            std::fs::write(file.join("issue.md"), text).expect("an issue");
+            let run = site.begin_issue(theme, "weekly").await;
+            site.freeze(run).await;
+            let page = site.get(&format!("/archive/{theme}")).await;
+            assert_eq!(page.status, 200);
+            let text = page.text();
+            for part in [
+                "The room is on the first floor and has no lift, so call before.",
+                "The first of two",
+                "The second of two",
+                "Last of all",
+                "Friday at nine in the long room.",
+                "Bring tea.",
+                "A talk",
+                "First line of an address",
+                "Third line. Its end.",
+                "Another bold one.",
+                "Then plain.",
+                "We go on.",
+            ] {
+                assert!(text.contains(part), "{theme}: {part} in {text}");
+            }
+            for part in [
+                "choose what comes",
+                "rather hear less",
+                "Leave us",
+                "wants fewer",
+                "Second line with",
+                "A bold sentence",
+                "You may",
+                "Too much",
+                "send less",
+                "about:",
+            ] {
+                assert!(!text.contains(part), "{theme}: {part} in {text}");
+            }
+        }
+        site.stop().await;
+    }
+);
+
 on_both!(
     the_picture_that_is_shared_is_the_first_that_is_no_icon,
     async |engine: Engine| {

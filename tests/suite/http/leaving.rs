@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pressrun::clock::Timestamp;
 use pressrun::id::SubscriptionKey;
 use pressrun::token::Claim;
 
@@ -188,6 +189,45 @@ on_both!(
         site.post(&path(1), "answer=return").await;
         assert_eq!(site.status(1001).await, "confirmed");
         assert_eq!(site.status(101_001).await, "unsubscribed");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    one_press_back_brings_no_more_back_than_the_press_that_left_and_nothing_less,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let path = |seq| format!("/u/{}", site.token(unsubscribe(seq)));
+        let (weekly, daily) = (SubscriptionKey(1000), SubscriptionKey(101_000));
+        // The author had taken her off the other list: that was no press of hers.
+        site.post(&path(0), "answer=leave").await;
+        site.app.clock.advance(Duration::from_secs(60));
+        let now = site.app.clock.now();
+        assert!(site.app.store.take_off(daily, now).await.expect("a write"));
+        site.app.clock.advance(Duration::from_secs(60));
+        let page = site.post(&path(0), "answer=leave-all").await.text();
+        assert!(page.contains("from <strong>The Weekly</strong>."), "{page}");
+        site.post(&path(0), "answer=return-all").await;
+        assert_eq!(site.status(weekly.0).await, "confirmed");
+        assert_eq!(site.status(daily.0).await, "unsubscribed");
+        // By her own hand since, so that nobody puts her back.
+        let since = Timestamp(0);
+        let back = site.app.store.put_back(daily, since, now).await;
+        assert!(!back.expect("a write"));
+        // The link's own list was left days ago, and all others just now.
+        site.post(&path(1), "answer=leave").await;
+        site.app.clock.advance(Duration::from_secs(3 * 86_400));
+        let page = site.post(&path(1), "answer=leave-all").await.text();
+        assert!(page.contains("from <strong>The Daily</strong>."), "{page}");
+        assert!(page.contains("value=\"return-all\""), "{page}");
+        let page = site.post(&path(1), "answer=return-all").await.text();
+        assert!(
+            page.contains("gets <strong>The Daily</strong> as before"),
+            "{page}"
+        );
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        assert_eq!(site.status(101_001).await, "confirmed");
         site.stop().await;
     }
 );

@@ -355,3 +355,83 @@ on_both!(
         site.stop().await;
     }
 );
+
+on_both!(
+    a_field_that_no_reader_may_lack_is_asked_for_by_every_door,
+    async |engine: Engine| {
+        let config = TestSite::config(&[(
+            "open = true",
+            "open = true\nfields = [\"first_name\", \"city\", \"vip\"]",
+        )]);
+        let site = TestSite::prepared(engine, &config, |folder| {
+            std::fs::create_dir(folder.join("emails")).expect("a folder");
+            let fields = "[fields.first_name]\ntype = \"text\"\n[fields.city]\ntype = \"text\"\nrequired = true\n\
+                          [fields.vip]\ntype = \"bool\"\nrequired = true\n";
+            std::fs::write(folder.join("emails/fields.toml"), fields).expect("a file");
+        })
+        .await;
+        let page = site.get("/").await.text();
+        let field = page.split("for=\"field_city\"").nth(1).expect("the field");
+        let field = field.split("</div>").next().unwrap_or_default();
+        assert!(
+            field.contains(" required") && !field.contains("(optional)"),
+            "{field}"
+        );
+        assert_eq!(page.matches("(optional)").count(), 1, "{page}");
+        let snippet = site.get("/embed").await.text();
+        assert!(
+            snippet.contains("name=&quot;field_city&quot; required&gt;"),
+            "{snippet}"
+        );
+        // The page, and a form on another site.
+        for empty in ["", "&field_city=", "&field_city=+%09"] {
+            let body = format!("email=ada%40example.org&field_first_name=Ada{empty}");
+            let again = send(&site, "203.0.113.1", &body).await;
+            assert_eq!(again.status, 400);
+            let text = again.text();
+            let (_, field) = text.split_once("id=\"field_city\"").expect("the field");
+            let (field, _) = field.split_once("</p>").expect("what to do");
+            assert!(
+                field.contains("aria-invalid=\"true\"") && field.contains("Please fill in “City”."),
+                "{field}"
+            );
+            assert!(text.contains("value=\"Ada\""), "{text}");
+        }
+        // A program.
+        let client = [("X-Forwarded-For", "203.0.114.1")];
+        let form = site.send("GET", "/subscribe/form", &client, "").await;
+        let form: serde_json::Value = serde_json::from_slice(&form.body).expect("JSON");
+        let required = form["fields"].as_array().expect("the fields").iter();
+        let required: Vec<_> = required.map(|field| field["required"].as_bool()).collect();
+        assert_eq!(required, [Some(false), Some(true), Some(true)]);
+        let token = token(&site, "203.0.114.1").await;
+        let headers = [("Content-Type", "application/json"), client[0]];
+        let body = serde_json::json!({ "email": "ada@example.org", "form": token });
+        let answer = site
+            .send("POST", "/subscribe", &headers, &body.to_string())
+            .await;
+        assert_eq!(answer.status, 400);
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        assert_eq!(
+            (&told["answer"], &told["field"], &told["notice"]),
+            (
+                &"value".into(),
+                &"field_city".into(),
+                &"Please fill in “City”.".into()
+            )
+        );
+        let people = "select count(*) from subscribers";
+        assert_eq!(site.db.number(people).await, 0);
+        // A box without a tick is a no, and an answer.
+        let whole = "email=ada%40example.org&field_city=Bern";
+        assert_eq!(send(&site, "203.0.115.1", whole).await.status, 200);
+        assert_eq!(
+            site.db
+                .text("select fields from subscribers")
+                .await
+                .as_deref(),
+            Some(r#"{"city":"Bern","vip":false}"#)
+        );
+        site.stop().await;
+    }
+);

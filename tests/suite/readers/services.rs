@@ -104,6 +104,51 @@ on_both!(
 );
 
 on_both!(
+    a_table_of_an_archive_that_cannot_be_read_is_none_of_other_things,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let name = "unsubscribed_email_audience_export_1a.csv";
+        let refused = async |unsubscribed: &[u8]| {
+            let entries = [
+                (
+                    "subscribed_email_audience_export_1a.csv",
+                    SUBSCRIBED.as_bytes(),
+                ),
+                (name, unsubscribed),
+            ];
+            let job = packed(&desk, &entries);
+            import::run(&desk.app, &job, |_| {}).await
+        };
+        for header in [
+            // No UTF-8, two columns for the address, and none at all that says what is what.
+            &b"Email Address,Pr\xe9nom\ngone@x.example,A\n"[..],
+            b"Email Address,E-Mail-Adresse,Email Address\na@x.example,b,c\n",
+            b"gone@x.example,Gone\n",
+        ] {
+            let error = refused(header).await.expect_err("a refusal");
+            assert!(format!("{error:#}").contains(name), "{error:#}");
+        }
+        assert!(desk.reader("ada@x.example").await.is_none());
+        // Damaged on its way.
+        assert!(refused(UNSUBSCRIBED.as_bytes()).await.is_ok());
+        let file = desk.database.path().join("export.zip");
+        let mut octets = std::fs::read(&file).expect("a file");
+        let entry = octets.windows(4).rposition(|four| four == b"PK\x03\x04");
+        let start = entry.expect("its last entry") + 30 + name.len();
+        octets[start..start + 20].fill(0xff);
+        std::fs::write(&file, octets).expect("a file");
+        let job = Import {
+            file,
+            ..desk.job("email\n")
+        };
+        let error = import::run(&desk.app, &job, |_| {}).await;
+        let error = error.expect_err("a refusal");
+        assert!(format!("{error:#}").contains(name), "{error:#}");
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
     a_row_that_says_she_left_counts_wherever_it_stands_in_the_file,
     async |engine: Engine| {
         let desk = Desk::new(engine).await;

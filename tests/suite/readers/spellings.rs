@@ -229,3 +229,91 @@ on_both!(
         desk.app.store.close().await;
     }
 );
+
+on_both!(
+    who_waits_is_confirmed_by_no_file_while_another_spelling_left_or_is_refused,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let waiting = Import {
+            status: Status::Pending,
+            ..desk.job(
+                "email\nab@gmail.com\nkl@gmail.com\nop@gmail.com\nqr@gmail.com\nst@gmail.com\n",
+            )
+        };
+        desk.run(&waiting).await;
+        desk.import("email\nk.l@gmail.com\n").await;
+        desk.leave("k.l@gmail.com").await;
+        refuse(&desk, "o.p@gmail.com").await;
+        let text = "email,status\na.b@gmail.com,unsubscribed\nab@gmail.com,subscribed\nkl@gmail.com,subscribed\n\
+                    op@gmail.com,subscribed\nq.r@gmail.com,complained\nqr@gmail.com,subscribed\n\
+                    st@gmail.com,subscribed\n";
+        let confirming = |text: &str| Import {
+            confirm: true,
+            ..desk.job(text)
+        };
+        let dry = Import {
+            dry_run: true,
+            ..confirming(text)
+        };
+        let dry = import::run(&desk.app, &dry, |_| {}).await.expect("a look");
+        let tally = desk.run(&confirming(text)).await.tally;
+        assert_eq!(tally, dry.tally);
+        assert_eq!((tally.confirmed, tally.added, tally.waiting), (1, 0, 0));
+        assert_eq!((tally.unsubscribed, tally.suppressed), (2, 2));
+        assert_eq!(desk.run(&confirming(text)).await.tally.confirmed, 0);
+        for (address, status) in [
+            ("ab@gmail.com", Status::Pending),
+            ("kl@gmail.com", Status::Pending),
+            ("op@gmail.com", Status::Pending),
+            ("qr@gmail.com", Status::Pending),
+            ("st@gmail.com", Status::Confirmed),
+        ] {
+            assert_eq!(desk.status(address).await, Some(status), "{address}");
+        }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    of_whom_a_bounce_is_known_the_graver_word_of_a_file_is_kept_with_it,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let store = &desk.app.store;
+        desk.import("email\nann+a@x.example\nbea@x.example\n").await;
+        let hash = |address: &str| desk.app.keyring.address_hash(address);
+        for address in ["ann+a@x.example", "bea@x.example"] {
+            let hash = hash(address);
+            let fresh = store.suppress(address, &hash, "bounced", NOON);
+            assert!(fresh.await.expect("a write"));
+        }
+        let told = async |address: &str| {
+            let found = store.suppression(&hash(address)).await.expect("a read");
+            found.map(|(reason, _)| reason)
+        };
+        // Also of one whom the file names twice, and never the other way round.
+        let text = "email,status\nann+a@x.example,complained\nbea@x.example,unsubscribed\n\
+                    cid@x.example,bounced\ncid@x.example,complained\n";
+        let tally = desk.import(text).await.tally;
+        assert_eq!((tally.suppressed, tally.barred, tally.ends), (2, 1, 0));
+        desk.import("email,status\nann+a@x.example,bounced\ncid@x.example,bounced\n")
+            .await;
+        for (address, reason) in [
+            ("ann+a@x.example", "complained"),
+            ("bea@x.example", "bounced"),
+            ("cid@x.example", "complained"),
+        ] {
+            assert_eq!(told(address).await.as_deref(), Some(reason), "{address}");
+        }
+        // Her mailbox is refused, whatever becomes of the bounce; and who left has left when her address is allowed again.
+        let again = desk.import("email\nann@x.example\n").await;
+        assert_eq!((again.tally.suppressed, again.tally.added), (1, 0));
+        let bea = hash("bea@x.example");
+        let allowed = store.allow("bea@x.example", &bea, NOON);
+        assert!(allowed.await.expect("a write"));
+        assert_eq!(
+            desk.status("bea@x.example").await,
+            Some(Status::Unsubscribed)
+        );
+        desk.app.store.close().await;
+    }
+);

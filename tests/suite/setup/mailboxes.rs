@@ -84,6 +84,44 @@ fn another_spelling_is_told_of_whoever_left_and_let_in_where_the_author_took_her
 }
 
 #[test]
+fn who_left_by_her_own_act_bars_the_spelling_that_waits_and_the_one_that_was_taken_off() {
+    let folder = publication();
+    let folder = folder.path();
+    add(folder, "e@x.example", &["--consent", "x"]);
+    add(folder, "e+2@x.example", &["--consent", "x"]);
+    add(
+        folder,
+        "w@x.example",
+        &["--consent", "x", "--status", "pending"],
+    );
+    let file = folder.join("left.csv");
+    let left = "email,status\ne+2@x.example,unsubscribed\nw+2@x.example,unsubscribed\n";
+    std::fs::write(file, left).expect("a file");
+    let import = ["subscribers", "import", "left.csv", "--list", "weekly"];
+    pressrun(
+        folder,
+        &[&import[..], &["--consent", "x", "--accept", "taken-off"]].concat(),
+    );
+    assert_eq!(status(folder, "e+2@x.example"), "unsubscribed");
+    remove(folder, "e@x.example");
+    for (address, other, stays) in [
+        ("e@x.example", "e+2@x.example", "unsubscribed"),
+        ("w@x.example", "w+2@x.example", "pending"),
+    ] {
+        let said = add(
+            folder,
+            address,
+            &["--consent", "y", "--status", "confirmed"],
+        );
+        let expected = format!(
+            "error: `{other}`, another spelling of this mailbox, left `weekly` and was not added; only the reader"
+        );
+        assert!(said.contains(&expected), "{said}");
+        assert_eq!(status(folder, address), stays);
+    }
+}
+
+#[test]
 fn the_spelling_that_is_suppressed_is_named_to_whoever_would_allow_another() {
     let folder = publication();
     let folder = folder.path();
