@@ -103,6 +103,7 @@ async fn fill(app: &App, config: &Path, folder: &Path) -> anyhow::Result<Backup>
     let dkim = &app.config.dkim;
     let keys = [&dkim.key, &dkim.ed25519_key];
     let authorities = app.config.relay.values().map(|relay| &relay.ca_file);
+    let others = dkim_keys(&app.base)?;
     let own = config
         .file_name()
         .context("the configuration has no name")?;
@@ -112,6 +113,7 @@ async fn fill(app: &App, config: &Path, folder: &Path) -> anyhow::Result<Backup>
             keys.into_iter()
                 .chain(authorities)
                 .flatten()
+                .chain(&others)
                 .map(PathBuf::as_path),
         );
     for file in files {
@@ -126,6 +128,24 @@ async fn fill(app: &App, config: &Path, folder: &Path) -> anyhow::Result<Backup>
     }
     sync(folder)?;
     Ok(backup)
+}
+
+/// The keys beside the configuration by their names, as `keys dkim` makes them: what one signed that signs no more is made
+/// again by it.
+fn dkim_keys(base: &Path) -> io::Result<Vec<PathBuf>> {
+    let base = match base.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => base,
+    };
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(base)? {
+        let name = entry?.file_name();
+        let shown = name.to_string_lossy();
+        if shown.starts_with("dkim-") && shown.ends_with(".pem") {
+            keys.push(PathBuf::from(name));
+        }
+    }
+    Ok(keys)
 }
 
 /// Copies a file, or a folder with all in it. A link is followed where it leads to a file, and left out where it leads to

@@ -60,6 +60,11 @@ impl EventKind {
             _ => return None,
         })
     }
+
+    /// Whether it is a look at a mail, by a reader or a machine; what else happens is a reader's by what it is.
+    pub fn is_look(self) -> bool {
+        matches!(self, EventKind::Open | EventKind::Click | EventKind::View)
+    }
 }
 
 /// One thing a reader, or a machine on the way, did with one copy.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::{HOUR, Timestamp};
-use crate::event::score::{Rule, Verdict, Witness, judge};
+use crate::event::score::Witness;
 use crate::event::{EventKind, Evidence};
 use crate::id::RunId;
 use crate::run::trial;
@@ -21,10 +21,10 @@ use crate::stats::tally::{Class, Part, Tally, What};
 use crate::stats::usual::{Aged, SETTLED, Standing, Usual, usual};
 use crate::store::StoreError;
 use crate::store::runs::{Audience, Run};
-use crate::store::tallies::RunEvent;
 use crate::subscriber::List;
 use crate::track::{fold, parts};
 
+pub mod log;
 pub mod story;
 
 /// Readers up to which a list is counted whenever it is asked for.
@@ -92,23 +92,6 @@ pub struct ListReport {
     pub at: Timestamp,
     #[serde(flatten)]
     pub growth: Growth,
-}
-
-/// One event with what is thought of it, and why.
-#[derive(Clone, Debug, Serialize)]
-pub struct JudgedEvent {
-    pub id: i64,
-    pub at: Timestamp,
-    pub kind: EventKind,
-    pub delivery: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub link: Option<u32>,
-    /// Seconds since the relay took the copy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<i64>,
-    pub verdict: Verdict,
-    pub rule: Rule,
-    pub evidence: Evidence,
 }
 
 /// Counts what waits in the log, and the blocks of `run` that have moved, and of those it is compared with.
@@ -407,22 +390,6 @@ fn report(list: &List, at: Timestamp, growth: Growth) -> ListReport {
     }
 }
 
-/// The events of the next deliveries of `run` behind the delivery `seq`, judged; empty at the end. The last one's
-/// delivery is where the next page begins.
-pub async fn events(
-    app: &App,
-    run: RunId,
-    seq: i64,
-    limit: u32,
-) -> Result<Vec<JudgedEvent>, StoreError> {
-    let found = app.store.run_events(run, seq, limit).await?;
-    let mut all = Vec::with_capacity(found.len());
-    for events in found.chunk_by(|one, other| one.delivery == other.delivery) {
-        all.extend(judge_delivery(events));
-    }
-    Ok(all)
-}
-
 /// An event for the judge; its own word of when it came goes behind what the fold found out.
 fn witness(
     kind: EventKind,
@@ -438,31 +405,4 @@ fn witness(
         after: after.or(evidence.after),
         evidence,
     }
-}
-
-fn judge_delivery(events: &[RunEvent]) -> Vec<JudgedEvent> {
-    let evidence: Vec<Evidence> = events
-        .iter()
-        .map(|event| serde_json::from_str(&event.evidence).unwrap_or_default())
-        .collect();
-    let witnesses: Vec<Witness<'_>> = events
-        .iter()
-        .zip(&evidence)
-        .map(|(event, evidence)| witness(event.kind, event.link, event.at, event.after, evidence))
-        .collect();
-    let rules = judge(&witnesses);
-    let afters: Vec<Option<i64>> = witnesses.iter().map(|witness| witness.after).collect();
-    let each = events.iter().zip(evidence).zip(rules).zip(afters);
-    each.map(|(((event, evidence), rule), after)| JudgedEvent {
-        id: event.id,
-        at: event.at,
-        kind: event.kind,
-        delivery: event.delivery.seq,
-        link: event.link,
-        after,
-        verdict: rule.verdict(),
-        rule,
-        evidence,
-    })
-    .collect()
 }

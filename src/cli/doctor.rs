@@ -32,7 +32,7 @@ pub struct Doctor {
     /// Sends a test copy through the real relay to this address.
     #[arg(long, value_name = "ADDRESS")]
     send: Option<EmailAddress>,
-    /// The issue that `--send` sends; the newest folder of `emails/issues` when not said.
+    /// The issue that `--send` sends; the newest of `emails/issues` that compiles when not said.
     #[arg(long, value_name = "ISSUE", requires = "send")]
     issue: Option<String>,
     /// Waits for the sent message in this folder (a maildir, or what `pressrun sink --store` fills).

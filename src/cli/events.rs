@@ -1,4 +1,4 @@
-//! `pressrun events`: what readers and machines did with an issue, each with its verdict and the rule that said so.
+//! `pressrun events`: what readers and machines did with an issue, each look with its verdict and the rule that said so.
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::event::score::RULES;
-use crate::numbers::{self, JudgedEvent};
+use crate::numbers::log::{self, JudgedEvent};
 use crate::run;
 use crate::terminal::plain;
 use crate::track::fold;
@@ -53,14 +53,14 @@ impl Events {
         let mut all = Vec::new();
         let mut seq = -1;
         loop {
-            let page = numbers::events(app, run, seq, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            seq = i64::from(last.delivery);
+            let page = log::events(app, run, seq, PAGE).await?;
+            let Some(last) = page.last else { break };
+            seq = i64::from(last);
             if self.json {
-                all.extend(page);
+                all.extend(page.events);
                 continue;
             }
-            let text: String = page.iter().map(line).collect();
+            let text: String = page.events.iter().map(line).collect();
             print(&text)?;
         }
         if self.json {
@@ -85,12 +85,13 @@ fn line(event: &JudgedEvent) -> String {
         Some(after) => format!("{after} s"),
         None => "-".to_owned(),
     };
+    let judged = event.judged.as_ref();
     format!(
         "{:>8}  {}  {what:<11} {after:>9}  {:<7} {:<14} {}\n",
         event.delivery,
         event.at.to_rfc3339(),
-        event.verdict.name(),
-        event.rule.name(),
+        judged.map_or("-", |judged| judged.verdict.name()),
+        judged.map_or("-", |judged| judged.rule.name()),
         plain(&event.evidence.agent),
     )
 }

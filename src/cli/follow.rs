@@ -220,6 +220,7 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
             sent / took
         );
     }
+    trial::catch_up(app, run).await?;
     if let Some(test) = trial::sentence(app, run).await? {
         println!("  {}", plain(&test));
     }

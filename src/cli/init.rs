@@ -37,15 +37,24 @@ const GITIGNORE: &str = "# Keys, passwords and readers stay out of git; what you
 
 /// Of a folder that holds something else as well: the names of what is made here, for the rest is not ours to keep out.
 const OURS: &str =
-    "# Keys, passwords and readers of pressrun; an export or a backup of them is to lie elsewhere.
-/pressrun.toml
+    "# Keys, passwords and readers of pressrun; an export of them is to lie elsewhere.
+/pressrun.*
 /keyring.toml*
-/pressrun.db*
+/dkim-*.pem
 /state/
+/backup-*/
+*.rejects*.csv
 ";
 
-/// What lies in a folder of ours alone.
-const MADE: [&str; 4] = ["pressrun.toml", "keyring.toml", "emails", "state"];
+/// What lies in a folder of ours alone, beside `pressrun.db` and its like, and what git itself puts there.
+const MADE: [&str; 6] = [
+    "keyring.toml",
+    "emails",
+    "state",
+    ".git",
+    ".gitignore",
+    ".gitattributes",
+];
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -165,8 +174,8 @@ fn is_shared(dir: &Path) -> anyhow::Result<bool> {
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        let ours = name.starts_with(".git") || name.starts_with("pressrun.db");
-        if !ours && !MADE.contains(&&*name) {
+        let ours = name.starts_with("pressrun.") || MADE.contains(&&*name);
+        if !ours {
             return Ok(true);
         }
     }

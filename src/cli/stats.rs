@@ -17,6 +17,7 @@ use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
 use crate::numbers;
 use crate::status::RunStatus;
+use crate::track::fold;
 use crate::{lists, run};
 
 /// Runs in the table without an issue.
@@ -54,6 +55,11 @@ pub struct Args {
 
 /// Prints the numbers; exit code 3 when a ledger does not balance.
 pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
+    if fold::is_to_judge_again(&app.store).await? {
+        eprintln!(
+            "what readers did is judged again by the rules of this version, once; a million events take a minute or two"
+        );
+    }
     if let Some(slug) = &args.list {
         let list = lists::find(app, slug).await?;
         numbers::catch_up_lately(app).await?;

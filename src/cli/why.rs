@@ -7,7 +7,7 @@ use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::deliver::setup;
 use crate::notice::failing::failing;
-use crate::run::{self, why};
+use crate::run::{self, trial, why};
 use crate::terminal::plain;
 
 /// Says why a run stands where it stands: the cause, since when, what goes on, when it is next tried.
@@ -25,8 +25,17 @@ pub struct Arguments {
 pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit> {
     let app = cli.open().await?;
     let found = match &arguments.issue {
-        Some(issue) => vec![why::why(&app, &run::find(&app, issue).await?).await?],
-        None => why::all(&app).await?,
+        Some(issue) => {
+            let run = run::find(&app, issue).await?;
+            trial::catch_up(&app, &run).await?;
+            vec![why::why(&app, &run).await?]
+        }
+        None => {
+            for run in app.store.open_runs().await? {
+                trial::catch_up(&app, &run).await?;
+            }
+            why::all(&app).await?
+        }
     };
     let doubt = match arguments.issue {
         Some(_) => None,

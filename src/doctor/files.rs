@@ -122,8 +122,7 @@ pub(super) fn leavings(desk: &Desk<'_>, out: &mut Findings) {
         out.error(
             "leavings",
             trouble,
-            "`select subscriber_id from subscriptions where key = ..` says whose it is, and `pressrun subscribers show` \
-             her address for `remove`",
+            "`pressrun subscribers show KEY` says whose it is; `remove` takes her off by her address",
         );
     }
 }

@@ -12,7 +12,7 @@ use crate::event::{EventKind, Evidence};
 
 /// Counts up whenever a rule or its numbers change, or what is made of its verdicts: all is then judged again from the
 /// log.
-pub const RULES: i64 = 6;
+pub const RULES: i64 = 7;
 /// Events of one delivery that are judged, the first ones; what comes after is one reader's loop, or malice.
 pub const JUDGED: usize = 500;
 /// A reader needs longer to see a mail, open it and press on a link; scanners on the way do not.

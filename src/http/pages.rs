@@ -42,6 +42,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("admin.html", include_str!("pages/admin.html")),
     ("archive.html", include_str!("pages/archive.html")),
     ("bar.html", include_str!("pages/bar.html")),
+    ("counting.html", include_str!("pages/counting.html")),
     ("run_item.html", include_str!("pages/run_item.html")),
     ("login.html", include_str!("pages/login.html")),
     ("login_link.html", include_str!("pages/login_link.html")),

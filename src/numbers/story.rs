@@ -4,6 +4,8 @@
 //! what they deny. Of events that are forgotten, what was judged of them is left. Of a copy whose reader wants nothing
 //! counted, nothing is told that she did with it, and of one that came back it is not said that it was read.
 
+use std::collections::BTreeMap;
+
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::delivery::State;
@@ -45,17 +47,12 @@ pub struct Told {
 impl Told {
     /// Whether a reader asked for the pixel, a link or the copy's page; what else happens is nobody's look at a mail.
     pub fn is_readers(&self) -> bool {
-        self.is_look() && !self.evidence.head && Class::of(self.rule).is_reader()
+        self.kind.is_look() && !self.evidence.head && Class::of(self.rule).is_reader()
     }
 
     /// Whether it is judged at all: a complaint or a leaving is a reader's by what it is.
     pub fn verdict(&self) -> Option<Verdict> {
-        self.is_look().then(|| self.rule.verdict())
-    }
-
-    fn is_look(&self) -> bool {
-        let kinds = [EventKind::Open, EventKind::Click, EventKind::View];
-        kinds.contains(&self.kind)
+        self.kind.is_look().then(|| self.rule.verdict())
     }
 }
 
@@ -155,8 +152,44 @@ macro_rules! marks_of {
 }
 marks_of!(Dossier, Got, Reached);
 
+/// Of which runs events may be forgotten: what is judged of those stays as it was. It is asked once for all copies that
+/// are told of.
+#[derive(Debug)]
+pub struct Memory {
+    /// No event that is forgotten came after this.
+    forgotten: Option<Timestamp>,
+    runs: BTreeMap<RunId, bool>,
+}
+
+impl Memory {
+    pub async fn of(app: &App) -> Result<Memory, StoreError> {
+        Ok(Memory {
+            forgotten: app.store.events_forgotten_to().await?,
+            runs: BTreeMap::new(),
+        })
+    }
+
+    async fn lacks(&mut self, app: &App, run: RunId) -> Result<bool, StoreError> {
+        let Some(forgotten) = self.forgotten else {
+            return Ok(false);
+        };
+        if let Some(known) = self.runs.get(&run) {
+            return Ok(*known);
+        }
+        let found = app.store.run(run).await?;
+        let lacks = found.is_none_or(|run| run.created_at <= forgotten.0);
+        self.runs.insert(run, lacks);
+        Ok(lacks)
+    }
+}
+
 /// Reads and judges the events of one copy.
-pub async fn story(app: &App, key: DeliveryKey, marks: &Marks<'_>) -> Result<Story, StoreError> {
+pub async fn story(
+    app: &App,
+    key: DeliveryKey,
+    marks: &Marks<'_>,
+    memory: &mut Memory,
+) -> Result<Story, StoreError> {
     let most = u32::try_from(JUDGED).unwrap_or(u32::MAX);
     let events = app.store.events_of(key, most).await?;
     let evidence: Vec<Evidence> = events.iter().map(evidence).collect();
@@ -187,21 +220,12 @@ pub async fn story(app: &App, key: DeliveryKey, marks: &Marks<'_>) -> Result<Sto
             evidence: evidence.clone(),
         })
         .collect();
-    Ok(told(events, marks, is_forgotten(app, key.run).await?))
-}
-
-/// Whether any event of a run may be forgotten: what is judged of it stays as it was.
-async fn is_forgotten(app: &App, run: RunId) -> Result<bool, StoreError> {
-    let Some(forgotten) = app.store.events_forgotten_to().await? else {
-        return Ok(false);
-    };
-    let run = app.store.run(run).await?;
-    Ok(run.is_none_or(|run| run.created_at <= forgotten.0))
+    Ok(told(events, marks, memory.lacks(app, key.run).await?))
 }
 
 fn told(mut events: Vec<Told>, marks: &Marks<'_>, forgotten: bool) -> Story {
     let denied = if marks.withdrawn == Some(1) || has(&events, EventKind::Withdrawal) {
-        events.retain(|told| !told.is_look());
+        events.retain(|told| !told.kind.is_look());
         Some(Reading::Withdrawn)
     } else if marks.state == State::Bounced.name() || has(&events, EventKind::Bounce) {
         Some(Reading::CameBack)
@@ -209,7 +233,11 @@ fn told(mut events: Vec<Told>, marks: &Marks<'_>, forgotten: bool) -> Story {
         None
     };
     if let Some(denied) = denied {
-        let asked = |at: Option<i64>| at.map_or(Reading::Never, |_| denied);
+        // Of who withdrew it is not even said whether there is anything to tell.
+        let asked = |at: Option<i64>| match denied {
+            Reading::Withdrawn => denied,
+            _ => at.map_or(Reading::Never, |_| denied),
+        };
         return Story {
             events,
             opened: asked(marks.opened_at),
@@ -409,6 +437,7 @@ mod tests {
         events[1].kind = EventKind::Withdrawal;
         let story = told(events, &marks, false);
         assert_eq!((story.opened, story.events.len()), (Reading::Withdrawn, 1));
+        assert_eq!(story.clicked, Reading::Withdrawn, "clicked or not");
         let withdrawn = Marks {
             withdrawn: Some(1),
             ..marks

@@ -19,7 +19,15 @@ pub async fn numbers_of(app: &App, id: RunId) -> Result<Option<TestNumbers>, Sto
     }
 }
 
-/// The subject test of `run`, where it has one.
+/// Has counted what an undecided test is told by. A page shows what is counted so far instead, as that may take long.
+pub async fn catch_up(app: &App, run: &Run) -> Result<(), StoreError> {
+    match run.trial() {
+        Some(Trial { decision: None, .. }) => fold::catch_up(&app.store).await,
+        _ => Ok(()),
+    }
+}
+
+/// The subject test of `run`, where it has one: decided, or by what is counted so far.
 pub async fn numbers(app: &App, run: &Run) -> Result<Option<TestNumbers>, StoreError> {
     let Some(trial) = run.trial() else {
         return Ok(None);
@@ -28,7 +36,6 @@ pub async fn numbers(app: &App, run: &Run) -> Result<Option<TestNumbers>, StoreE
         Some(decision) => (true, decision.clone()),
         None => {
             let to = trial.test_to(run.recipients);
-            fold::catch_up(&app.store).await?;
             let (a, b) = app.store.trial_scores(run.id(), to, trial.by).await?;
             (false, trial.decide(a, b, app.clock.now().0))
         }

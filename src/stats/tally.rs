@@ -264,8 +264,9 @@ impl<'a> Seen<'a> {
             }
             EventKind::View => {
                 tally.add(Part::Run, "", What::Views(class), 1);
-                // Who reads it in a browser has opened it; nobody knows who a machine's look is of.
-                if class.is_reader() {
+                // Who reads it in a browser has opened it, and who may have, may have; nobody knows who a machine's look
+                // is of.
+                if class != Class::Machine {
                     self.open(event, class);
                 }
             }

@@ -31,6 +31,11 @@ pub(crate) fn first_id(at: Timestamp) -> i64 {
 /// A group takes its ids by its earliest event, and waits no longer than this for its commit.
 const GROUP: i64 = MINUTE;
 
+/// No event of this id or a higher one came earlier.
+pub(crate) fn earliest_of(id: i64) -> Timestamp {
+    Timestamp(id >> COUNT_BITS)
+}
+
 /// No event of this id or a lower one came later.
 pub(crate) fn latest_of(id: i64) -> Timestamp {
     Timestamp((id >> COUNT_BITS) + GROUP)

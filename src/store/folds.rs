@@ -401,6 +401,15 @@ impl Store {
         after: &Position,
         folded: &Folded,
     ) -> Result<bool> {
+        again!(self.try_fold_again(before, after, folded).await)
+    }
+
+    async fn try_fold_again(
+        &self,
+        before: &Position,
+        after: &Position,
+        folded: &Folded,
+    ) -> Result<bool> {
         transact!(self, conn => {
             if !advance!(conn, before, after) {
                 return Ok(false);

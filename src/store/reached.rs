@@ -113,7 +113,9 @@ pub const BY_BLOCK: &str = "
         left join judged j on j.run_id = d.run_id and j.seq = d.seq
         left join subscribers u on u.id = d.subscriber_id
         left join subscriptions n on n.subscriber_id = d.subscriber_id and n.list_id = r.list_id
+        -- Her last word alone is kept: it is of her last leaving, and of none before it.
         left join leave_reasons w on w.subscription = n.key and w.at >= d.departed_at
+            and d.departed_at >= coalesce(n.left_at, d.departed_at)
     where b.run_id = $1 and b.block >= ($2 + 1) / 256 and r.id = b.run_id and d.run_id = b.run_id
       and d.seq >= b.block * 256 and d.seq < b.block * 256 + 256 and +d.seq > $2
       and case $3

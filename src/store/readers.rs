@@ -265,6 +265,18 @@ impl Store {
         })
     }
 
+    /// Whether so many said why they left, of all lists, that those who left this one earlier are not looked for.
+    pub async fn leavers_are_many(&self) -> Result<bool> {
+        read!(self, conn => {
+            let number: i64 = sqlx::query_scalar(
+                "select count(*) from (select at from leave_reasons order by at desc limit 5001) as newest",
+            )
+            .fetch_one(conn)
+            .await?;
+            Ok(number > 5_000)
+        })
+    }
+
     /// The first `limit` events of one delivery, as they came.
     pub async fn events_of(&self, delivery: DeliveryKey, limit: u32) -> Result<Vec<Happened>> {
         read!(self, conn => {

@@ -63,6 +63,17 @@ impl Store {
         })
     }
 
+    /// The reader whose subscription has this key.
+    pub async fn reader_of(&self, subscription: i64) -> Result<Option<SubscriberId>> {
+        let found: Option<i64> = read!(self, conn => {
+            sqlx::query_scalar("select subscriber_id from subscriptions where key = $1")
+                .bind(subscription)
+                .fetch_optional(conn)
+                .await?
+        });
+        Ok(found.map(SubscriberId))
+    }
+
     /// Whether anybody at all is known.
     pub async fn has_readers(&self) -> Result<bool> {
         read!(self, conn => {

@@ -39,6 +39,8 @@ pub struct RunEvent {
     pub after: Option<i64>,
     /// JSON.
     pub evidence: String,
+    /// Its reader wants nothing counted any more since she got the copy.
+    pub withdrawn: bool,
 }
 
 /// Columns of [`MOVES`].
@@ -194,11 +196,13 @@ impl Store {
 
     /// The folded events of up to `limit` deliveries of a run behind `seq`, by delivery and then as they came.
     pub async fn run_events(&self, run: RunId, seq: i64, limit: u32) -> Result<Vec<RunEvent>> {
-        type Row = (i64, String, i64, Option<i64>, i64, Option<i64>, String);
+        type Row = (i64, String, i64, Option<i64>, i64, Option<i64>, String, i64);
         let rows: Vec<Row> = read!(self, conn => {
             sqlx::query_as(
-                "select e.id, e.kind, x.seq, e.link, e.at, x.after, e.evidence
-                 from delivery_events x join events e on e.id = x.event_id
+                "select e.id, e.kind, x.seq, e.link, e.at, x.after, e.evidence, coalesce(j.withdrawn, 0)
+                 from delivery_events x
+                     join events e on e.id = x.event_id
+                     left join judged j on j.run_id = x.run_id and j.seq = x.seq
                  where x.run_id = $1 and x.seq > $2 and x.seq <= (
                      select max(seq) from (
                          select distinct seq from delivery_events
@@ -214,7 +218,7 @@ impl Store {
             .await?
         });
         let each = rows.into_iter().filter_map(|row| {
-            let (id, kind, seq, link, at, after, evidence) = row;
+            let (id, kind, seq, link, at, after, evidence, withdrawn) = row;
             Some(RunEvent {
                 id,
                 kind: EventKind::parse(&kind)?,
@@ -226,6 +230,7 @@ impl Store {
                 at: Timestamp(at),
                 after,
                 evidence,
+                withdrawn: withdrawn == 1,
             })
         });
         Ok(each.collect())

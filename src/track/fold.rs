@@ -19,6 +19,7 @@ use crate::event::score::{JUDGED, RULES, Witness};
 use crate::id::{DeliveryKey, RunId};
 use crate::rollout::provider;
 use crate::stats::tally::{reader_counted, share, share_of_withdrawn};
+use crate::store::events::earliest_of;
 use crate::store::folds::{BlockGain, Facts, Folded, JudgedRow, Logged, Position};
 use crate::store::{Result, Store};
 use crate::track::flood::{Flood, PIECE};
@@ -31,6 +32,8 @@ const BATCH: u32 = 20_000;
 const BEHIND: Duration = Duration::from_millis(400);
 /// How often the parts of the runs under way are looked at.
 const PARTS: Duration = Duration::from_secs(5);
+/// How long an event may wait to be counted before the numbers are not whole: by far longer than those two.
+const LATE: Duration = Duration::from_secs(10);
 /// After a fault of the database.
 const AGAIN: Duration = Duration::from_secs(2);
 /// While another process folds.
@@ -66,6 +69,22 @@ async fn catch_up_beside(store: &Store, flood: &mut Flood) -> Result<()> {
             Step::Idle => return Ok(()),
         }
     }
+}
+
+/// Whether every event is counted, but what came within the last seconds, and judged by the rules of today.
+pub async fn is_whole(store: &Store, now: Timestamp) -> Result<bool> {
+    let position = store.fold_position().await?;
+    if position.rules < RULES {
+        return Ok(false);
+    }
+    let first = store.batch_end(position.folded, 1).await?;
+    Ok(first.is_none_or(|first| earliest_of(first) > now.before(LATE)))
+}
+
+/// Whether what was judged by older rules is to be judged again, which takes long where much is.
+pub async fn is_to_judge_again(store: &Store) -> Result<bool> {
+    let position = store.fold_position().await?;
+    Ok(position.rules.abs() <= RULES && position.rules != RULES && position.folded > 0)
 }
 
 /// Judges every event again by the rules of this program. The numbers are incomplete until it returns.

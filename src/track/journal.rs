@@ -81,7 +81,8 @@ impl Journal {
         found.then(|| {
             format!(
                 "readers who have left are mailed on, as the database refuses their leaving: they stand in `{}` by the \
-                 keys of their subscriptions; take them off by hand and delete that file",
+                 keys of their subscriptions; `pressrun subscribers show KEY` says whose one is and `remove` takes her \
+                 off; delete that file then",
                 path.display()
             )
         })

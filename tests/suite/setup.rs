@@ -81,13 +81,49 @@ fn init_keeps_keys_out_of_a_repository_that_is_there_already_and_hides_nothing_e
     );
     let made = pressrun(folder.path(), &["init", "whole"]);
     assert!(
-        made.contains("write into it:\n  /pressrun.toml\n  /keyring.toml*\n"),
+        made.contains("write into it:\n  /pressrun.*\n  /keyring.toml*\n"),
         "{made}"
     );
     let kept = std::fs::read(whole.join(".gitignore")).expect("a file");
     assert_eq!(kept, b"node_modules\n");
     let again = pressrun(folder.path(), &["init", "mine"]);
     assert!(!again.contains("write into it"), "{again}");
+    // Whatever comes to lie there later by a command of ours.
+    for name in [
+        "dkim-news.pem",
+        "pressrun.before-47.db",
+        "pressrun.db-wal",
+        "pressrun.reserve",
+        "backup-2026-11-27-071500/keyring.toml",
+        "readers.rejects.csv",
+        "lists/readers.rejects-2.csv",
+    ] {
+        let file = mine.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, "secret").expect("a file");
+    }
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git")
+            .arg("-C")
+            .arg(&mine)
+            .args(arguments)
+            .output()
+            .expect("git runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    git(&["init", "--quiet"]);
+    let added = git(&["add", "--all", "--dry-run"]);
+    let added: Vec<_> = added
+        .lines()
+        .filter(|line| !line.contains("'emails/"))
+        .collect();
+    assert_eq!(added, ["add '.gitignore'", "add 'index.html'"]);
+    // A repository whose only other folder is the forge's own is not ours alone either.
+    let forge = folder.path().join("forge");
+    std::fs::create_dir_all(forge.join(".github")).expect("a folder");
+    pressrun(folder.path(), &["init", "forge"]);
+    let ignored = std::fs::read_to_string(forge.join(".gitignore")).expect("a file");
+    assert!(!ignored.contains("\n/*\n"), "{ignored}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::cli::output::{pairs, print, print_json};
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::DeliveryKey;
-use crate::numbers::story::{Marks, Story, story};
+use crate::numbers::story::{Marks, Memory, Story, story};
 use crate::reply::reason::Reason;
 use crate::run::{self, absent, why};
 use crate::store::failures::Dossier;
@@ -90,7 +90,8 @@ impl Show {
             run: run.id(),
             seq: u32::try_from(dossier.seq).unwrap_or(u32::MAX),
         };
-        let story = story(app, key, &Marks::from(&dossier)).await?;
+        let mut memory = Memory::of(app).await?;
+        let story = story(app, key, &Marks::from(&dossier), &mut memory).await?;
         match self.json {
             true => print_json(&as_json(&run, &dossier, &story, why))?,
             false => print(&as_text(&run, &dossier, &story, why.as_deref()))?,

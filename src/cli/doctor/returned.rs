@@ -1,22 +1,25 @@
 //! A test copy through the real relay, and the message that comes back: from a folder, by SMTP, from a file.
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::address::EmailAddress;
 use crate::cli::{Cli, signal};
 use crate::doctor::{Desk, Findings, message};
 use crate::lists;
 use crate::message::copy::Values;
-use crate::publication::{self, Publication};
+use crate::publication::{self, Built, Publication};
 use crate::run::test_copy;
 use crate::smtp::sink::{Keep, Sink, SinkOptions};
 
 /// Between two looks into a mailbox.
 const LOOK: Duration = Duration::from_millis(200);
+/// Issues of the folder that are tried until one compiles, from the one changed last.
+const TRIED: usize = 5;
 /// Octets of a message that is looked at.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
@@ -51,9 +54,23 @@ pub(super) async fn send(
     out: &mut Findings,
 ) -> anyhow::Result<()> {
     let app = cli.open().await?;
-    let issue = match place.issue {
-        Some(issue) => issue.to_owned(),
-        None => newest(&app.emails())?,
+    let titles = lists::titles(&app.store).await?;
+    let compile =
+        |issue: &str| publication::compile_issue(&app.config, &app.emails(), issue, &titles);
+    let (issue, built) = match place.issue {
+        Some(issue) => (issue.to_owned(), compile(issue)?),
+        None => match newest(&app.emails(), compile)? {
+            Some(found) => found,
+            None => {
+                out.error(
+                    "sent",
+                    "no test copy was sent: none of the newest issues compiles",
+                    "`pressrun check ISSUE` says why, and `--issue` names another one",
+                );
+                app.store.close().await;
+                return Ok(());
+            }
+        },
     };
     let sink = match place.listen {
         None => None,
@@ -73,8 +90,6 @@ pub(super) async fn send(
     let stop = signal::stop();
     let one = std::slice::from_ref(to);
     let values = Values::default();
-    let titles = lists::titles(&app.store).await?;
-    let built = publication::compile_issue(&app.config, &app.emails(), &issue, &titles)?;
     let sent = test_copy::send(&app, built, one, &values, stop.subscribe()).await;
     app.store.close().await;
     let tested = sent?.tested;
@@ -122,17 +137,27 @@ pub(super) async fn send(
     Ok(())
 }
 
-/// The issue whose folder was changed last.
-fn newest(emails: &Path) -> anyhow::Result<String> {
-    Publication::load(emails)?
-        .slugs()?
-        .into_iter()
-        .max_by_key(|slug| {
-            let folder = emails.join("issues").join(slug);
-            let changed = std::fs::metadata(folder).and_then(|data| data.modified());
-            changed.unwrap_or(SystemTime::UNIX_EPOCH)
-        })
-        .context("there is no issue to send; `pressrun new ISSUE` makes one")
+/// The issue that compiles whose folder was changed last: the next one may just have been laid out. None where no newest
+/// one does.
+fn newest(
+    emails: &Path,
+    compile: impl Fn(&str) -> anyhow::Result<Built>,
+) -> anyhow::Result<Option<(String, Built)>> {
+    let mut slugs = Publication::load(emails)?.slugs()?;
+    slugs.sort_by_cached_key(|slug| {
+        let folder = emails.join("issues").join(slug);
+        let changed = std::fs::metadata(folder).and_then(|data| data.modified());
+        Reverse(changed.unwrap_or(SystemTime::UNIX_EPOCH))
+    });
+    ensure!(
+        !slugs.is_empty(),
+        "there is no issue to send; `pressrun new ISSUE` makes one"
+    );
+    let mut tried = slugs.into_iter().take(TRIED);
+    Ok(tried.find_map(|slug| {
+        let built = compile(&slug).ok()?;
+        Some((slug, built))
+    }))
 }
 
 /// The message once it is there.

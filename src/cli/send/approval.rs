@@ -64,6 +64,10 @@ impl Send {
         }
         match self.at {
             Some(_) => shown(planned.start, &planned.zone),
+            None if planned.plan.start.is_some() => format!(
+                "{}, unless it is taken back before",
+                shown(planned.start, &planned.zone)
+            ),
             None => "at once".to_owned(),
         }
     }

@@ -41,7 +41,7 @@ pub enum Who {
     Key(SubscriberId),
 }
 
-/// Digits alone are a key.
+/// Digits alone are a key, hers or that of a subscription of hers.
 pub(super) fn who(said: &str) -> Result<Who, String> {
     if let Ok(key) = said.parse() {
         return Ok(Who::Key(SubscriberId(key)));
@@ -53,12 +53,19 @@ pub(super) fn who(said: &str) -> Result<Who, String> {
 pub(super) async fn run(app: &App, who: &Who, json: bool) -> anyhow::Result<Exit> {
     let reader = match who {
         Who::Address(address) => app.store.subscriber(&address.canonical()).await?,
-        Who::Key(key) => app.store.subscriber_by_key(*key).await?,
+        Who::Key(key) => match app.store.subscriber_by_key(*key).await? {
+            // Leavings that the database refused name a subscription by its key.
+            None => match app.store.reader_of(key.0).await? {
+                Some(reader) => app.store.subscriber_by_key(reader).await?,
+                None => None,
+            },
+            found => found,
+        },
     };
     let address = match (who, &reader) {
         (Who::Address(address), _) => address,
         (Who::Key(_), Some(reader)) => &reader.address.clone(),
-        (Who::Key(key), None) => bail!("no reader has the key {key}"),
+        (Who::Key(key), None) => bail!("no reader has the key {key}, nor has a subscription"),
     };
     let canonical = address.canonical();
     let subscriptions = match &reader {

@@ -1,17 +1,21 @@
 //! What a reader has asked the author to change: her address, name, fields and tags, on her page.
 //!
 //! Promises: the service that the command line calls does it; the audit names the parts and never a value; what is
-//! refused stands in its form again.
+//! refused stands in its form again. What was left in the form as it stood there is left as it is, whatever it has
+//! become since the page was made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::address::EmailAddress;
 use crate::amend::{Refusal, Wish, amend};
+use crate::hex::hex;
 use crate::http::admin::Admin;
 use crate::http::admin::refused::Refused;
 use crate::http::admin::subscribers::{about, find, path, show};
@@ -23,8 +27,45 @@ use crate::store::access::Session;
 use crate::store::readers::Kept;
 use crate::subscriber::tag::Tag;
 
-/// `POST /subscribers/{id}/change`: `address`, `name`, `field-NAME`, `tags` between commas, and how it is known that she
-/// wants another address.
+/// What stood in the form when the page was made. It goes along with the form, where it need not be secret: a digest of
+/// each text, as all of them twice would be more than a form may hold, and the tags.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Stood {
+    /// By the names of the form.
+    texts: BTreeMap<String, String>,
+    /// None in a form of which nothing is known.
+    tags: Option<BTreeSet<String>>,
+}
+
+impl Stood {
+    pub(super) fn of<'a>(
+        texts: impl IntoIterator<Item = (String, &'a str)>,
+        tags: &[String],
+    ) -> Stood {
+        let texts = texts.into_iter();
+        Stood {
+            texts: texts.map(|(name, text)| (name, digest(text))).collect(),
+            tags: Some(tags.iter().cloned().collect()),
+        }
+    }
+
+    /// For the form's hidden field.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("names and digests have a JSON form")
+    }
+
+    fn holds(&self, name: &str, text: &str) -> bool {
+        self.texts.get(name).is_some_and(|was| *was == digest(text))
+    }
+}
+
+/// Of a text as a browser's field of one line holds it.
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text.replace(['\r', '\n'], "").trim())[..8])
+}
+
+/// `POST /subscribers/{id}/change`: `address`, `name`, `field-NAME`, `tags` between commas, how it is known that she wants
+/// another address, and what [`Stood`] there, as `stood`.
 pub(super) async fn change(
     State(admin): State<Arc<Admin>>,
     Extension(session): Extension<Session>,
@@ -46,6 +87,7 @@ pub(super) async fn change(
             let done = match (changed.parts.contains(&"address"), changed.told) {
                 (true, true) => "told",
                 (true, false) => "untold",
+                (false, _) if changed.parts.is_empty() => "same",
                 (false, _) => "changed",
             };
             Ok(Redirect::to(&format!("{}?done={done}", path(&kept))).into_response())
@@ -63,13 +105,21 @@ pub(super) async fn change(
 async fn wish(admin: &Admin, kept: &Kept, form: &Form) -> Result<anyhow::Result<Wish>, StoreError> {
     let borne = admin.app.store.tags_of(&[SubscriberId(kept.id)]).await?;
     let borne = borne.into_iter().map(|(_, tag)| tag).collect();
-    Ok(typed(&borne, form))
+    let stood: Stood = serde_json::from_str(form.get("stood")).unwrap_or_default();
+    Ok(typed(&stood, borne, form))
 }
 
-fn typed(borne: &BTreeSet<String>, form: &Form) -> anyhow::Result<Wish> {
+fn typed(stood: &Stood, borne: BTreeSet<String>, form: &Form) -> anyhow::Result<Wish> {
+    let borne = stood.tags.clone().unwrap_or(borne);
     let address = form.get("address").trim();
-    let address = EmailAddress::parse(address)
-        .map_err(|error| Refusal::of("address", format!("`{address}`: {error}")))?;
+    let address = match stood.holds("address", address) {
+        true => None,
+        false => {
+            let parsed = EmailAddress::parse(address);
+            let refusal = |error| Refusal::of("address", format!("`{address}`: {error}"));
+            Some(parsed.map_err(refusal)?)
+        }
+    };
     let tags = form.get("tags").split(',').map(str::trim);
     let tags: Result<BTreeSet<String>, _> = tags
         .filter(|tag| !tag.is_empty())
@@ -78,13 +128,15 @@ fn typed(borne: &BTreeSet<String>, form: &Form) -> anyhow::Result<Wish> {
     let tags = tags.map_err(|error| Refusal::of("tags", error.to_string()))?;
     let each = |tags: BTreeSet<&String>| tags.into_iter().map(|tag| Tag::parse(tag)).collect();
     let (tag, untag): (Result<Vec<Tag>, _>, Result<Vec<Tag>, _>) = (
-        each(tags.difference(borne).collect()),
+        each(tags.difference(&borne).collect()),
         each(borne.difference(&tags).collect()),
     );
+    let name = Some(form.get("name")).filter(|name| !stood.holds("name", name));
     let fields = form.named("field-");
+    let fields = fields.filter(|(name, text)| !stood.holds(&format!("field-{name}"), text));
     Ok(Wish {
-        address: Some(address),
-        name: Some(form.get("name").to_owned()),
+        address,
+        name: name.map(str::to_owned),
         fields: fields
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .collect(),

@@ -20,7 +20,7 @@ use crate::http::admin::wording::{label, minute};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::DeliveryKey;
-use crate::numbers::story::{Marks, Story, story};
+use crate::numbers::story::{Marks, Memory, Story, story};
 use crate::reply::reason::Reason;
 use crate::run::again::{self, Again};
 use crate::store::failures::Dossier;
@@ -50,7 +50,8 @@ pub(super) async fn page(
     };
     let state = DeliveryState::parse(&dossier.state);
     let issue = run.kind == "issue";
-    let story = story(&admin.app, key, &Marks::from(&dossier)).await?;
+    let mut memory = Memory::of(&admin.app).await?;
+    let story = story(&admin.app, key, &Marks::from(&dossier), &mut memory).await?;
     let values = context! {
         key => key.to_string(),
         run => issue.then_some(run.id),

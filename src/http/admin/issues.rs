@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::{minute, parameter};
-use crate::http::admin::{Admin, reader_view};
+use crate::http::admin::{Admin, counting, reader_view};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
@@ -62,6 +62,7 @@ pub(super) async fn page(
         fault,
         more,
         newest => before.is_none(),
+        counting => !counting::is_whole(&admin).await?,
     };
     Ok(admin.page("/issues", "issues.html", values))
 }

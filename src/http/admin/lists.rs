@@ -84,7 +84,7 @@ pub(super) async fn one(
         .iter()
         .map(|import| imports::line(import, admin.zone()))
         .collect();
-    let leavers = admin.app.store.leavers(list.id, LEAVERS).await?;
+    let leavers = store.leavers(list.id, LEAVERS).await?;
     let leavers: Vec<Value> = leavers
         .into_iter()
         .map(|one| {
@@ -108,6 +108,7 @@ pub(super) async fn one(
             own => list.slug == admin.app.config.publication.list,
         },
         leavers,
+        more_leavers => store.leavers_are_many().await?,
         grown => report.as_ref().map(|report| growth::view(report, admin.zone())),
         fields => Serde(fields),
         fault,

@@ -36,6 +36,7 @@ use crate::schedule::span;
 use crate::stats::RunNumbers;
 use crate::status::RunStatus;
 use crate::store::access::Session;
+use crate::track::fold;
 
 const SCRIPT: &str = include_str!("../pages/live.js");
 /// Between two looks at a run that moves, and at one that waits for an hour or a person.
@@ -127,8 +128,10 @@ pub(super) fn fragment(
     line: &Line,
     progress: &Progress,
     why: Option<&Why>,
+    counting: bool,
 ) -> Option<String> {
     let values = context! {
+        counting,
         run => Serde(RunView::new(line, admin.zone())),
         progress => Serde(progress),
         why => why.map(|why| said(why, &line.run)),
@@ -248,7 +251,8 @@ impl Watching {
         };
         let cause = self.why.as_ref().map_or(Cause::Finished, |why| why.cause);
         let progress = progress.of(cause);
-        let html = fragment(&self.admin, &line, &progress, self.why.as_ref());
+        let counting = !fold::is_whole(&app.store, app.clock.now()).await?;
+        let html = fragment(&self.admin, &line, &progress, self.why.as_ref(), counting);
         let Some(html) = html else {
             return Ok(None);
         };

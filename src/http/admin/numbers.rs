@@ -154,7 +154,7 @@ pub(super) async fn issue(
     Ok(admin.page("/numbers", "numbers.html", values))
 }
 
-/// `GET /runs/{id}/numbers.csv`: the same for a spreadsheet, when all of it is counted.
+/// `GET /runs/{id}/numbers.csv`: the same for a spreadsheet, once all of it is counted.
 pub(super) async fn download(
     State(admin): State<Arc<Admin>>,
     Tail(id): Tail,
@@ -275,7 +275,7 @@ pub(super) async fn lists(
     Ok(admin.page(
         "/numbers",
         "growth.html",
-        context! { lists => shown, runs, more, newest },
+        context! { lists => shown, runs, more, newest, counting => !counting::is_whole(&admin).await? },
     ))
 }
 

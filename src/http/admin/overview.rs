@@ -12,7 +12,7 @@ use crate::deliver::trouble::Trouble;
 use crate::delivery::State as DeliveryState;
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::{grouped, minute, signed};
-use crate::http::admin::{Admin, growth};
+use crate::http::admin::{Admin, counting, growth};
 use crate::http::fault::Fault;
 use crate::numbers::{self, ListReport};
 use crate::run::why;
@@ -97,6 +97,7 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
         open => Serde(open),
         runs => Serde(runs),
         growing => Serde(growing(&admin).await?),
+        counting => !counting::is_whole(&admin).await?,
     };
     Ok(admin.page("/", "overview.html", values))
 }

@@ -18,7 +18,7 @@ use crate::http::admin::{Admin, runs};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::{DeliveryKey, RunId};
-use crate::numbers::story::{Marks, Reading, Story, story};
+use crate::numbers::story::{Marks, Memory, Reading, Story, story};
 use crate::numbers::{self, Line};
 use crate::store::reached::{Reached, Stretch};
 
@@ -123,9 +123,10 @@ pub(super) async fn page(
     };
     let full = found.len() == PAGE as usize;
     let more = found.last().filter(|_| full).map(|last| last.seq);
+    let mut memory = Memory::of(&admin.app).await?;
     let mut rows = Vec::with_capacity(found.len());
     for one in found {
-        rows.extend(row(&admin, run.id(), &wanted, one).await?);
+        rows.extend(row(&admin, run.id(), &wanted, one, &mut memory).await?);
     }
     let (name, number) = wanted.named(&line);
     let values = context! {
@@ -166,6 +167,7 @@ async fn row(
     run: RunId,
     wanted: &Wanted,
     one: Reached,
+    memory: &mut Memory,
 ) -> Result<Option<Row>, Fault> {
     let key = DeliveryKey {
         run,
@@ -192,7 +194,7 @@ async fn row(
         }
         Wanted::Complained => Some(joined([time(one.complained_at), None, None, None])),
         Wanted::Opened | Wanted::Clicked | Wanted::Link(_) => {
-            let story = story(&admin.app, key, &Marks::from(&one)).await?;
+            let story = story(&admin.app, key, &Marks::from(&one), memory).await?;
             let reading = match wanted {
                 Wanted::Opened => story.opened.words(|at| minute(at, zone)),
                 Wanted::Clicked => story.clicked.words(|at| minute(at, zone)),

@@ -8,10 +8,11 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
 use crate::event::EventKind;
+use crate::http::admin::change::Stood;
 use crate::http::admin::wording::{ago, label, minute};
 use crate::id::{DeliveryKey, RunId, SubscriberId};
 use crate::import::field_table;
-use crate::numbers::story::{Marks, Reading, Story, Told, story};
+use crate::numbers::story::{Marks, Memory, Reading, Story, Told, story};
 use crate::store::readers::{Consent, Got, Joined, Kept};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
@@ -35,6 +36,8 @@ pub(super) struct ReaderView {
     /// Every declared field with her value, for the form.
     declared: Vec<(String, String)>,
     tags: Vec<String>,
+    /// What stands in the form.
+    stood: String,
     suppressed: Option<String>,
     subscriptions: Vec<SubscriptionView>,
     consents: Vec<(String, String, String)>,
@@ -101,9 +104,10 @@ impl ReaderView {
             Some(last) if got.len() == MAILS as usize => Some(name(last)),
             _ => None,
         };
+        let mut memory = Memory::of(app).await?;
         let mut mails = Vec::with_capacity(got.len());
         for one in got {
-            let story = story(app, delivery(&one), &Marks::from(&one)).await?;
+            let story = story(app, delivery(&one), &Marks::from(&one), &mut memory).await?;
             mails.push(mail(one, &story, zone));
         }
         let fields = Fields::from_json(&kept.fields);
@@ -114,6 +118,12 @@ impl ReaderView {
             let names = table.names().map(str::to_owned);
             names.map(|name| text(&name)).collect()
         });
+        let tags: Vec<String> = tags.into_iter().map(|(_, tag)| tag).collect();
+        let own = [("address", &kept.address), ("name", &kept.name)];
+        let own = own.map(|(name, text)| (name.to_owned(), text.as_str()));
+        let texts = declared.iter();
+        let texts = texts.map(|(name, text)| (format!("field-{name}"), text.as_str()));
+        let stood = Stood::of(own.into_iter().chain(texts), &tags).to_json();
         Ok(ReaderView {
             id: kept.id.to_string(),
             address: kept.address,
@@ -122,7 +132,8 @@ impl ReaderView {
             tracking: kept.tracking,
             fields: fields.0.keys().map(text).collect(),
             declared,
-            tags: tags.into_iter().map(|(_, tag)| tag).collect(),
+            tags,
+            stood,
             suppressed: suppressed
                 .map(|(reason, at)| format!("{reason}, since {}", minute(at, zone))),
             subscriptions: joined

@@ -14,7 +14,7 @@ use crate::http::admin::live::{self, Progress};
 use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::grouped;
-use crate::http::admin::{Admin, issues};
+use crate::http::admin::{Admin, counting, issues};
 use crate::http::fault::Fault;
 use crate::http::form::{self, Tail};
 use crate::id::RunId;
@@ -83,13 +83,14 @@ pub(super) async fn show(
     let why = why::why(&admin.app, run).await?;
     let now = admin.app.clock.now();
     let progress = Progress::whole(&line.run, now).of(why.cause);
+    let counting = !counting::is_whole(admin).await?;
     let zone = &admin.app.config.publication.timezone;
     let hour = form::asked(query, "hour").unwrap_or_default();
     let start = on_the_wall(Timestamp(run.start_at.unwrap_or(now.0)), zone);
     let values = context! {
         run => Serde(RunView::new(&line, admin.zone())),
         actions => Serde(Actions::of(&admin.app, run)),
-        live => live::fragment(admin, &line, &progress, Some(&why)).ok_or(Fault::Broken)?,
+        live => live::fragment(admin, &line, &progress, Some(&why), counting).ok_or(Fault::Broken)?,
         step => progress.step(),
         over => run.status.is_over(),
         waiting => grouped(line.run.counts.queued),

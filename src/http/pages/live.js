@@ -14,6 +14,10 @@ let again = 0;
 let quiet = 0;
 let heard = new Date();
 
+// The page may be the answer to a form that was refused. Loaded again it would send that form again: its own address
+// stands in its place.
+if (live && location.pathname !== live.dataset.page) history.replaceState(null, "", live.dataset.page);
+
 if (live && live.dataset.over === "no") {
   // A browser keeps six connections to a site, and each stream holds one: pages that nobody sees have none.
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : follow()));
@@ -58,7 +62,7 @@ function show(now) {
   const other = now.status !== live.dataset.status;
   if (other && !isTyping()) {
     stop();
-    location.reload();
+    location.replace(live.dataset.page);
     return;
   }
   if (other) tell(`It is ${now.status} now, and the buttons here are of before: load the page again.`);

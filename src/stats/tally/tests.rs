@@ -152,6 +152,9 @@ fn who_read_it_in_a_browser_has_opened_it_and_a_machine_that_did_has_not() {
     };
     let machine = share(&[look(600, &curl)], "Gmail", None);
     assert_eq!(machine.opened, None);
+    // So early nobody can tell.
+    let early = share(&[look(10, &reader)], "Gmail", None);
+    assert_eq!(early.opened, Some(Class::Unsure));
     let views = What::Views(Class::Machine);
     assert_eq!(machine.tally.get(Part::Run, "", views), 1);
 }

@@ -126,6 +126,8 @@ impl Batch {
                     false => Vec::new(),
                 }
             }
+            // Who read the copy's page has opened it, too; a machine that looked has not.
+            EventKind::View if reads => vec![Some(OPEN), opener(class)],
             _ => return,
         };
         if let Some(pseudonym) = name {

@@ -295,6 +295,12 @@ on_both!(
         ] {
             assert!(asked.error.contains(line), "{line}: {asked:?}");
         }
+        let asked = desk.run(&["send", "bees", "--undo", "60s"]).await;
+        assert!(
+            asked.error.contains(", unless it is taken back before\n"),
+            "{asked:?}"
+        );
+        assert!(!asked.error.contains("at once"), "{asked:?}");
         let local = ["send", "bees", "--at", "2037-07-20", "--at-local", "7am"];
         let asked = desk.run(&local).await;
         let line = "  starts     Mon 20 Jul 2037 07:00 by each reader's own clock\n";

@@ -35,6 +35,8 @@ on_both!(
         let desk = Desk::new(engine, 5, SinkOptions::default()).await;
         let sent = desk.run(&["send", "bees", "--yes"]).await;
         assert_eq!(sent.code, 0, "{sent:?}");
+        // The key of a selector that signs no more: what it signed is made again by it.
+        fs::write(desk.news().join("dkim-retired.pem"), "a key").expect("a file");
         let copy = desk.news().join("copy");
         let name = copy.to_str().expect("a path");
         let made = desk.run(&["backup", name]).await;
@@ -45,6 +47,8 @@ on_both!(
         );
         assert!(copy.join("emails/issues/bees/issue.md").is_file());
         assert!(copy.join("keyring.toml").is_file());
+        let retired = fs::read(copy.join("dkim-retired.pem")).expect("a file");
+        assert_eq!(retired, b"a key");
         assert_eq!(open_to_others(&copy), [""; 0]);
         assert!(!desk.news().join("copy.unfinished").exists());
         let within = desk.run(&["backup", "emails/issues/copy"]).await;

@@ -116,9 +116,9 @@ on_both!(
         // Scanners follow every link of A: before a reader could, or saying that they only look ahead.
         click(&rig, run, &even, -3_600, None).await;
         click(&rig, run, &even, 60, Some("prefetch")).await;
-        let said = why::why(&rig.app, &rig.run(run).await)
-            .await
-            .expect("an answer");
+        let now = rig.run(run).await;
+        trial::catch_up(&rig.app, &now).await.expect("a fold");
+        let said = why::why(&rig.app, &now).await.expect("an answer");
         let so_far = "subject test so far: B ahead by 40.0 points, more than chance";
         assert!(said.sentence.contains(so_far), "{said:?}");
         rig.database

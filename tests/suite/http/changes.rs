@@ -33,6 +33,10 @@ on_both!(
         assert_eq!(left.status, 200);
         assert_eq!(press("return", 1001, "subscription=1001").await, 409);
         assert_eq!(site.status(1001).await, "unsubscribed");
+        // Whose subscription has a key is told by it.
+        let (code, shown, _) = site.command(&["subscribers", "show", "101001"]);
+        assert_eq!(code, Some(0));
+        assert!(shown.starts_with("Reader1@example.org\n"), "{shown}");
         let page = site
             .ask_admin("/subscribers/1001", "localhost")
             .await
@@ -146,6 +150,88 @@ on_both!(
         let audit = site.ask_admin("/audit", "localhost").await.text();
         assert!(audit.contains("address, name, fields, tags"), "{audit}");
         assert!(!audit.contains("example.net"), "{audit}");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    what_the_author_leaves_in_the_form_as_it_stood_stays_as_it_has_become_meanwhile,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let fields = "[fields.city]\ntype = \"text\"\n";
+        std::fs::create_dir_all(site.app.emails()).expect("a folder");
+        std::fs::write(site.app.emails().join("fields.toml"), fields).expect("a file");
+        site.seed_run(1).await;
+        site.db
+            .exec(
+                "insert into tags (subscriber_id, tag) values (1000, 'early-bird'), (1000, 'late')",
+            )
+            .await;
+        // As a browser sends the form of the page that was loaded now.
+        let page = site
+            .ask_admin("/subscribers/1000", "localhost")
+            .await
+            .text();
+        let page = scraper::Html::parse_document(&page);
+        let inputs = scraper::Selector::parse("form[action$='/change'] input").expect("one");
+        let loaded: Vec<(String, String)> = page
+            .select(&inputs)
+            .filter_map(|input| {
+                let value = input.value().attr("value").unwrap_or_default();
+                Some((input.value().attr("name")?.to_owned(), value.to_owned()))
+            })
+            .collect();
+        let send = async |typed: &[(&str, &str)]| {
+            let mut body = url::form_urlencoded::Serializer::new(String::new());
+            for (name, value) in &loaded {
+                let typed = typed.iter().find(|(field, _)| field == name);
+                body.append_pair(name, typed.map_or(value, |(_, typed)| typed));
+            }
+            let answer = site
+                .press_admin("/subscribers/1000/change", &body.finish())
+                .await;
+            assert_eq!(answer.status, 303, "{}", answer.text());
+            answer.header("location").expect("a place").to_owned()
+        };
+        // Meanwhile she pays, and tells where she lives.
+        let meanwhile = [
+            "subscribers",
+            "change",
+            "reader0@example.org",
+            "--tag",
+            "paid",
+            "--untag",
+            "late",
+            "--field",
+            "city=Ulm",
+        ];
+        let (code, _, why) = site.command(&meanwhile);
+        assert_eq!(code, Some(0), "{why}");
+        let stands = async |name: &str, city: &str, tags: &[&str]| {
+            let entry = format!(
+                "select count(*) from subscribers where id = 1000 and name = '{name}'
+                 and fields = '{{\"city\":\"{city}\"}}'"
+            );
+            assert_eq!(site.db.number(&entry).await, 1, "{name} of {city}");
+            let all = "select count(*) from tags where subscriber_id = 1000";
+            let count = i64::try_from(tags.len()).expect("few");
+            assert_eq!(site.db.number(all).await, count, "{tags:?}");
+            for tag in tags {
+                let one = format!("{all} and tag = '{tag}'");
+                assert_eq!(site.db.number(&one).await, 1, "{tag}");
+            }
+        };
+        let there = "/subscribers/1000?done=";
+        assert_eq!(send(&[]).await, format!("{there}same"));
+        stands("", "Ulm", &["early-bird", "paid"]).await;
+        assert_eq!(send(&[("name", "Ada")]).await, format!("{there}changed"));
+        stands("Ada", "Ulm", &["early-bird", "paid"]).await;
+        let typed = [("tags", "late, second"), ("field-city", "Bonn")];
+        assert_eq!(send(&typed).await, format!("{there}changed"));
+        stands("Ada", "Bonn", &["paid", "second"]).await;
+        // Another spelling is no other address, and that is said.
+        let spelled = [("address", "reader0@EXAMPLE.org"), ("name", "Ada")];
+        assert_eq!(send(&spelled).await, format!("{there}same"));
         site.stop().await;
     }
 );

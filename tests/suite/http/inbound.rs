@@ -9,7 +9,7 @@ use pressrun::id::{RunId, SubscriberId, SubscriptionKey};
 use pressrun::inbound::{Taken, take};
 use pressrun::keyring::Keyring;
 use pressrun::message::envelope_sender;
-use pressrun::numbers;
+use pressrun::numbers::{self, log};
 use pressrun::token::{Claim, sign_local_part};
 
 use super::site::{NOON, TestSite, delivery, unsubscribe};
@@ -189,10 +189,10 @@ on_both!(
         assert_eq!(report.run.complained, 2);
         let by_provider = report.judged.providers.iter().map(|group| group.complained);
         assert_eq!(by_provider.sum::<i64>(), 2);
-        let judged = numbers::events(&site.app, run, -1, 10)
-            .await
-            .expect("events");
-        let kinds: Vec<_> = judged
+        let page = log::events(&site.app, run, -1, 10).await;
+        let page = page.expect("events");
+        let kinds: Vec<_> = page
+            .events
             .iter()
             .map(|event| (event.delivery, event.kind))
             .collect();

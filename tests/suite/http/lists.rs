@@ -62,6 +62,54 @@ fn without_heads(page: &str) -> String {
 }
 
 on_both!(
+    where_more_said_why_they_left_than_are_looked_at_that_is_said,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        let told = async |list: u8| {
+            let page = site.ask_admin(&format!("/lists/{list}"), "localhost").await;
+            without_heads(&page.text())
+        };
+        site.db
+            .exec(
+                "update subscriptions set status = 'unsubscribed', left_at = 1 where key = 1000;
+                 insert into leave_reasons (subscription, at, reason, words) values (1000, 1, 'often', 'far too often')",
+            )
+            .await;
+        let one = told(1).await;
+        assert!(
+            one.contains("far too often") && !one.contains("5&#8239;000"),
+            "{one}"
+        );
+        assert!(!told(2).await.contains("What they said"));
+        let hash = site.hash_hex("x");
+        let range =
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 5000)";
+        site.db
+            .exec(&format!(
+                "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+                 {range} select 50000 + i, 'x' || i || '@example.org', 'x' || i || '@example.org', unhex('{hash}'), '', '{{}}', 0 from n;
+                 insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, left_at)
+                 {range} select 500000 + i, 2, 50000 + i, 'unsubscribed', 'cli', 0, 2 from n;
+                 insert into leave_reasons (subscription, at, reason, words)
+                 {range} select 500000 + i, 2, 'often', 'much too often' from n"
+            ))
+            .await;
+        let two = told(2).await;
+        assert!(
+            two.contains("much too often") && two.contains("Among the last"),
+            "{two}"
+        );
+        let one = told(1).await;
+        assert!(
+            one.contains("Nobody among the last") && !one.contains("too often"),
+            "{one}"
+        );
+        site.stop().await;
+    }
+);
+
+on_both!(
     a_list_is_shown_with_its_readers_its_growth_and_its_fields,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::token::Claim;
 
+use super::counted::json;
+use super::numbers::{reader, seen};
 use super::privacy::{config, named_by_nobody};
 use super::site::{NOON, TestSite, delivery, unsubscribe};
 use crate::harness::Engine;
@@ -61,6 +64,39 @@ on_both!(
         // They are counted all the same, and what comes by name behind them is, too.
         assert_eq!(site.counter("opens").await, 20);
         assert_eq!(site.counter("departed").await, 1);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    who_reads_her_copy_in_a_browser_is_an_opener_without_a_name_too,
+    async |engine: Engine| {
+        let site = TestSite::with(engine, &config("tracking = \"anonymous\""), |_| {}).await;
+        site.seed_run(20).await;
+        named_by_nobody(&site).await;
+        let curl = Evidence {
+            agent: "curl/8.5".into(),
+            ..Evidence::default()
+        };
+        let open = |seq| seen(seq, None, 900, &reader());
+        let view = |seq, evidence: &Evidence| Event {
+            kind: EventKind::View,
+            ..seen(seq, None, 900, evidence)
+        };
+        // Once is enough, whichever way; a machine that looks has not opened it.
+        for events in [
+            vec![view(0, &reader()), view(1, &reader())],
+            vec![open(1), open(2), view(3, &curl)],
+        ] {
+            site.app
+                .store
+                .record_anonymously(&events, true, &site.app.chance, &mut None)
+                .await
+                .expect("a write");
+        }
+        let found = json(&site, &["stats", "week-1", "--json"]);
+        assert_eq!(found["judged"]["opened"]["part"], 3, "{found:#}");
+        assert_eq!(site.counter("opens").await, 2);
         site.stop().await;
     }
 );

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use pressrun::event::EventKind;
 use pressrun::event::score::Verdict;
 use pressrun::id::RunId;
-use pressrun::numbers::{self, JudgedEvent};
+use pressrun::numbers::log::JudgedEvent;
+use pressrun::numbers::{self, log};
 use pressrun::stats::usual::Standing;
 use scraper::{ElementRef, Html, Selector};
 
@@ -57,16 +58,16 @@ fn rows(page: &Html, columns: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
-async fn log(site: &TestSite) -> Vec<JudgedEvent> {
-    let events = numbers::events(&site.app, RUN, -1, 1_000).await;
-    events.expect("the log")
+async fn logged(site: &TestSite) -> Vec<JudgedEvent> {
+    let page = log::events(&site.app, RUN, -1, 1_000).await;
+    page.expect("the log").events
 }
 
 /// How many readers did it themselves; who clicked has opened.
 fn people(events: &[JudgedEvent], kind: EventKind, link: Option<u32>) -> usize {
     let own = events.iter().filter(|event| {
         (event.kind == kind || kind == EventKind::Open && event.kind == EventKind::Click)
-            && event.verdict == Verdict::Human
+            && event.verdict() == Some(Verdict::Human)
             && link.is_none_or(|link| event.link == Some(link))
     });
     own.map(|event| event.delivery)
@@ -89,7 +90,7 @@ on_both!(
         let left = site.post(&leave, "List-Unsubscribe=One-Click").await;
         assert_eq!(left.status, 200);
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
-        let events = log(&site).await;
+        let events = logged(&site).await;
         let (clicked, opened) = (
             people(&events, EventKind::Click, None),
             people(&events, EventKind::Open, None),
@@ -113,7 +114,7 @@ on_both!(
             let clicks = |verdict: Verdict| {
                 let those = events.iter();
                 those
-                    .filter(|event| event.link == Some(link) && event.verdict == verdict)
+                    .filter(|event| event.link == Some(link) && event.verdict() == Some(verdict))
                     .count()
             };
             let readers = people(&events, EventKind::Click, Some(link));
@@ -285,7 +286,7 @@ on_both!(
             )
             .await;
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
-        let readers = people(&log(&site).await, EventKind::Click, Some(0));
+        let readers = people(&logged(&site).await, EventKind::Click, Some(0));
         let around = site.ask_admin("/runs/2/clicks", "localhost").await;
         assert_eq!(around.status, 200, "{}", around.text());
         let around = Html::parse_document(&around.text());
@@ -402,7 +403,7 @@ on_both!(
             let text = page.text();
             (text.matches("<li><div class=\"head\"").count(), text)
         };
-        let events = log(&site).await;
+        let events = logged(&site).await;
         for (query, number) in [
             ("what=clicked", people(&events, EventKind::Click, None)),
             (
@@ -424,6 +425,12 @@ on_both!(
         let (_, page) = look("what=departed").await;
         assert!(page.contains("/subscribers/1039\""), "{page}");
         assert!(page.contains("often · &lt;i&gt;far"), "{page}");
+        // She came back, left again by another issue, and says why: that is not why she left by this one.
+        let again = "update subscriptions set left_at = 1900000000000 where key = 1039;
+            update leave_reasons set at = 1900000000001";
+        site.db.exec(again).await;
+        let (left, page) = look("what=departed").await;
+        assert_eq!((left, page.contains("often ·")), (1, false), "{page}");
         let (_, page) = look("what=bounced").await;
         assert!(
             page.contains("550 · 5.1.1 · no such &lt;b&gt;user"),

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use pressrun::clock::Timestamp;
 use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::id::{DeliveryKey, RunId};
-use pressrun::numbers;
+use pressrun::numbers::{self, log};
 use pressrun::stats::usual::Standing;
 use pressrun::token::Claim;
 use pressrun::track::fold;
@@ -416,9 +416,8 @@ on_both!(
             "{kept}"
         );
         let key = DeliveryKey { run: RUN, seq: 0 };
-        let events = numbers::events(&site.app, RUN, -1, 10)
-            .await
-            .expect("a read");
+        let events = log::events(&site.app, RUN, -1, 10).await;
+        let events = events.expect("a read").events;
         assert_eq!((events.len(), events[0].delivery), (3, key.seq));
         site.stop().await;
     }

@@ -1,10 +1,13 @@
 //! Who reads her copy in a browser: an opener wherever openers are asked for; and what is no opener for anybody.
 
+use std::time::Duration;
+
 use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::id::ListId;
 use pressrun::numbers;
 use pressrun::store::runs::Audience;
 use pressrun::track::fold;
+use pressrun::trial::{By, Trial};
 
 use super::counted::{has, json, page, played, said};
 use super::numbers::{reader, seen};
@@ -82,6 +85,10 @@ on_both!(
         assert_eq!(asked().await, (1, 1, 9, 9));
         assert_eq!(site.counter("opened").await, 2, "machines among them");
         assert_eq!(site.counter("opens").await, 0);
+        // Who looked so early that nobody can tell is counted by nobody, and not mailed again either.
+        store(&site, &[look(2, 10, &reader())]).await;
+        let (opened, among, _, unopened) = asked().await;
+        assert_eq!((opened, among, unopened), (1, 1, 8));
         site.stop().await;
     }
 );
@@ -144,6 +151,71 @@ on_both!(
     }
 );
 
+/// Whether each page that shows shares says that they are whole, or that they are not.
+async fn assert_whole(site: &TestSite, whole: bool) {
+    for path in [
+        "/",
+        "/issues",
+        "/numbers",
+        "/runs/2",
+        "/runs/2/numbers",
+        "/runs/2/clicks",
+    ] {
+        let text = page(site, path).await;
+        let told = text.contains("Not all of it is counted yet");
+        assert_eq!(told, !whole, "{path}: {text}");
+    }
+}
+
+on_both!(
+    while_events_wait_to_be_counted_every_page_says_so_and_no_file_is_given,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        // Nobody counts beside.
+        site.tracker.close().await;
+        site.seed_run(40).await;
+        numbers::catch_up(&site.app, RUN).await.expect("a fold");
+        played(&site, 20, 10).await;
+        let file = "/runs/2/numbers.csv";
+        // What has just come is behind no page: the first was at 15 minutes, and the clock stands before them.
+        assert_whole(&site, true).await;
+        let first = "select min(at) from events";
+        let first = site.db.number(first).await;
+        let until = first - site.app.clock.now().0;
+        let late = Duration::from_millis(until.unsigned_abs()) + Duration::from_secs(11);
+        site.app.clock.advance(late);
+        assert_whole(&site, false).await;
+        // No page counts them itself, of an undecided test neither.
+        let trial = Trial {
+            a: "Bees".into(),
+            b: "Hives".into(),
+            revision_b: "none".into(),
+            share: 200_000,
+            after: 0,
+            by: By::Clicks,
+            decision: None,
+        };
+        let trial = trial.to_json();
+        site.db
+            .exec(&format!("update runs set trial = '{trial}' where id = 2"))
+            .await;
+        assert_whole(&site, false).await;
+        let folded = "select count(*) from delivery_events";
+        assert_eq!(site.db.number(folded).await, 0);
+        site.db
+            .exec("update runs set trial = null where id = 2")
+            .await;
+        let refused = site.ask_admin(file, "localhost").await;
+        assert_eq!(refused.status, 409);
+        let refused = refused.text();
+        assert!(refused.contains("not all that readers did"), "{refused}");
+        numbers::catch_up(&site.app, RUN).await.expect("a fold");
+        assert_whole(&site, true).await;
+        assert!(page(&site, file).await.contains("run,,opened,20,40,0.5"));
+        site.stop().await;
+    }
+);
+
 on_both!(
     while_everything_is_judged_again_no_page_says_that_it_is_whole_and_no_file_is_given,
     async |engine: Engine| {
@@ -154,15 +226,19 @@ on_both!(
         played(&site, 20, 10).await;
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
         let path = "/runs/2/numbers.csv";
-        let told = "Not all of it is counted yet";
-        assert!(!page(&site, "/runs/2/numbers").await.contains(told));
+        assert_whole(&site, true).await;
         assert!(page(&site, path).await.contains("run,,opened,20,40,0.5"));
         site.db.exec("update event_fold set rules = 5").await;
-        let numbers = page(&site, "/runs/2/numbers").await;
-        assert!(numbers.contains(told), "{numbers}");
+        assert_whole(&site, false).await;
         let file = site.ask_admin(path, "localhost").await;
         assert_eq!(file.status, 409);
         assert!(file.text().contains("judged again"), "{}", file.text());
+        // A command does it, and says why that takes a while.
+        let (code, _, told) = site.command(&["stats", "week-1"]);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("is judged again"), "{told}");
+        let (_, _, told) = site.command(&["stats", "week-1"]);
+        assert_eq!(told, "");
         site.stop().await;
     }
 );

@@ -50,6 +50,31 @@ on_both!(
             assert_eq!(found["rates"]["raw_clicked"], 0.25);
         };
         told(&site).await;
+        // Nor is what each of them did told of one, or whether there is anything to tell.
+        let log = said(&site, &["events", "week-1"]);
+        let of = |seq: &str| -> Vec<Vec<&str>> {
+            let lines = log
+                .lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>());
+            lines.filter(|line| line[0] == seq).collect()
+        };
+        for seq in ["0", "31", "79"] {
+            let lines = of(seq);
+            assert_eq!(lines.len(), 1, "{log}");
+            assert_eq!(lines[0][2], "withdrawal", "{log}");
+            assert!(!lines[0].contains(&"machine"), "{log}");
+            let copy = page(&site, &format!("/deliveries/2-{seq}")).await;
+            let untold = copy.matches("not told: she wants nothing counted").count();
+            assert_eq!(untold, 2, "{copy}");
+        }
+        assert_eq!(of("1").len(), 2, "{log}");
+        let log = json(&site, &["events", "week-1", "--json"]);
+        let log = log.as_array().expect("a list");
+        let looks = |seq: i64| {
+            let own = log.iter().filter(|event| event["delivery"] == seq);
+            own.filter(|event| !event["verdict"].is_null()).count()
+        };
+        assert_eq!((looks(0), looks(1), looks(79)), (0, 2, 0));
         let words = "3 of the 80 copies count nothing, as their readers do not want it (3 of them since they got it)";
         has(
             &said(&site, &["stats", "week-1"]),
