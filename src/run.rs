@@ -255,12 +255,10 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     match run.status {
         RunStatus::Paused => ensure_in_time(app, run, yes).await?,
         RunStatus::Held if yes => trust_database(app, run).await?,
-        RunStatus::Held => bail!(
-            "the run of `{}` is held: {}; when that is settled, say `pressrun resume {} --yes`",
-            run.slug,
-            run.reason.as_deref().unwrap_or("no reason kept"),
-            name(app, run).await?
-        ),
+        RunStatus::Held => {
+            let why = run.reason.as_deref().unwrap_or("no reason kept");
+            return Err(hour::held(app, run, why).await?);
+        }
         RunStatus::Scheduled => return hour::start_late(app, run, yes).await,
         RunStatus::Freezing | RunStatus::Sending => {
             if yes && deliver::slept(app, run).await?.is_some() {
@@ -274,18 +272,12 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
         ),
     }
     let now = app.clock.now();
+    let overdue = run.is_overdue(app.clock.sure());
+    let waits_for_another = overdue && !hour::may_begin(app, run, yes).await?;
     let to = match run.started_at {
         Some(_) => RunStatus::Sending,
         // Its hour is still to come, by one clock at least.
-        None if run.waits() && run.start_at.is_some_and(|start| start > app.clock.sure().0) => {
-            RunStatus::Scheduled
-        }
-        None if run.status == RunStatus::Paused
-            && run.waits()
-            && !hour::may_start(app, run, yes).await? =>
-        {
-            RunStatus::Scheduled
-        }
+        None if waits_for_another || (run.waits() && !overdue) => RunStatus::Scheduled,
         // A run held while it froze goes on freezing.
         None => RunStatus::Freezing,
     };
@@ -298,6 +290,9 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
         "the run of `{}` changed meanwhile; look again with `pressrun status`",
         run.slug
     );
+    if waits_for_another {
+        hour::named_now(app, run).await?;
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::compile::{Compiled, Segment, Slot};
 use crate::compile::{items, notes};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::issue::block::{Block, Target};
+use crate::issue::html::without_entities;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
 use crate::segment::Sieve;
@@ -72,7 +73,7 @@ impl Press<'_> {
             let written = &rest[start..end];
             out.push_str(&rest[..start]);
             // An address with a field in it is personal and stays as it is.
-            let address = match target::web(&written.replace("&amp;", "&")) {
+            let address = match target::web(&without_entities(written)) {
                 Ok(url) if !places.holds(written) && !self.is_shown(&url) => {
                     self.brought(&url, places)
                 }

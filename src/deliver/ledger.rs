@@ -60,7 +60,7 @@ impl Ledger {
         let (entries, incoming) = mpsc::channel(ENTRIES);
         // Half of the connections at a time: while one half's commit is on its way to the disk, the other
         // half is on the wire. All together they would march in step, and wire and disk wait in turn.
-        let most = (connections / 2).max(GROUP);
+        let most = (connections / 2).max(GROUP).min(connections.max(1));
         let task = tokio::spawn(commit_groups(app, boot, most, incoming));
         (Ledger { entries }, task)
     }

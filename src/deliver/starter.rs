@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::{Faces, MINUTE, Timestamp, uptime};
 use crate::deliver::Engine;
+use crate::deliver::charge::Charge;
 use crate::id::ListId;
 use crate::run::{hour, plan};
 use crate::schedule::{shown, span};
@@ -165,11 +166,22 @@ impl Engine {
 
     /// Whether another run of the issue of `run` copies its readers now: who of both is to get it is known after that.
     async fn is_being_copied(&self, run: &Run) -> Result<bool, StoreError> {
-        let open = self.shared.app.store.open_runs_of(&run.slug).await?;
-        let copied = |other: &Run| {
-            other.id != run.id && other.status == RunStatus::Freezing && self.charge.has(other)
-        };
-        Ok(open.iter().any(copied))
+        let store = &self.shared.app.store;
+        let mut copied = store.open_runs_of(&run.slug).await?;
+        copied.retain(|other| other.id != run.id && other.status == RunStatus::Freezing);
+        if copied.is_empty() {
+            return Ok(false);
+        }
+        // Another node may be the one that copies.
+        let told = store.told_senders().await?;
+        let mut charges: Vec<Charge> = told
+            .iter()
+            .map(|told| Charge::read(told.charge.as_deref()))
+            .collect();
+        charges.push(self.charge.clone());
+        Ok(copied
+            .iter()
+            .any(|other| charges.iter().any(|charge| charge.has(other))))
     }
 
     /// Works out when it is the readers' own hour, before their freeze begins.

@@ -126,6 +126,11 @@ pub(super) struct Doubts {
     pub(super) about: Vec<String>,
     /// Words of a header: it counts something, and a number in it is no answer.
     pub(super) counted: Vec<String>,
+    /// Parts of cells that are a no under a name of consent, whatever stands beside them.
+    pub(super) refused: Vec<String>,
+    /// Words that stand in times, besides figures, and what those of months begin with.
+    pub(super) times: Vec<String>,
+    pub(super) months: Vec<String>,
     /// Cells that are a yes under a name of consent.
     pub(super) yes: Vec<String>,
     /// What words of a header begin with: it speaks of something else than mail.

@@ -73,7 +73,7 @@ impl Source {
                 let size = file.metadata()?.len();
                 let mut records = open_records(file).context(name.clone())?;
                 let shown = path.file_name().unwrap_or_default().to_string_lossy();
-                let found = header(&mut records, &shown, table, map).context(name)?;
+                let found = header(&mut records, &shown, table, map, false).context(name)?;
                 source.tables.push(Table { size, ..found });
             }
         }
@@ -134,6 +134,10 @@ impl Source {
                 continue;
             };
             let size = entry.size();
+            if size == 0 {
+                self.passed_over.push(name);
+                continue;
+            }
             let probed = probe(entry, &name, table, map);
             let probed = probed.with_context(|| format!("`{name}` in the archive"))?;
             let Some((known, found)) = probed else {
@@ -184,14 +188,28 @@ fn probe(
     map: &[(String, String)],
 ) -> anyhow::Result<Option<(bool, Table)>> {
     let mut records = open_records(entry)?;
-    match header(&mut records, name, table, map) {
+    match header(&mut records, name, table, map, true) {
         Ok(found) => Ok(Some((found.columns.service.is_known(), found))),
         Err(why) if why.is::<std::io::Error>() => Err(why),
-        Err(why) => match of_readers(&names(records.record())?) {
-            true => Err(why),
-            false => Ok(None),
-        },
+        Err(why) => {
+            let record = records.record();
+            let may_be = match names(record) {
+                Ok(header) => of_readers(&header),
+                // In letters of another code; the signs of an address are the same in nearly all.
+                Err(_) => record.cells().any(speaks_of_mail),
+            };
+            match may_be {
+                true => Err(why),
+                false => Ok(None),
+            }
+        }
     }
+}
+
+/// Whether a column's name that cannot be read is of addresses, or is one.
+fn speaks_of_mail(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains(&b'@') || memchr::memmem::find(&name, b"mail").is_some()
 }
 
 /// Whether a header names a column for the address, or is a row with one itself.
@@ -201,12 +219,14 @@ fn of_readers(header: &[String]) -> bool {
     header.any(|name| email.contains(&folded(name)) || name.contains('@'))
 }
 
-/// Reads the header; the place of the table is left to the caller.
+/// Reads the header; the place of the table is left to the caller. `among` others, a column that is mapped may be of
+/// another.
 fn header(
     records: &mut Input<'_>,
     name: &str,
     table: &FieldTable,
     map: &[(String, String)],
+    among: bool,
 ) -> anyhow::Result<Table> {
     if records.read()?.is_none() {
         bail!(
@@ -221,7 +241,7 @@ fn header(
     );
     // What is mapped may be a column of one table and not of the next.
     let header = names(record)?;
-    let map: Vec<(String, String)> = match Service::of(&header).is_known() {
+    let map: Vec<(String, String)> = match among || Service::of(&header).is_known() {
         true => map
             .iter()
             .filter(|(column, _)| header.contains(column))

@@ -4,7 +4,7 @@
 //! and followed beside the sending of another; none starts while another run of its issue copies its readers. Leaves the
 //! hours themselves to `deliver`.
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, ensure};
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -105,21 +105,41 @@ pub(super) async fn start_or_hold(app: &App, run: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether `run`, whose hour has passed, may start by a person's word: not while another run of its issue copies its
-/// readers. Refused where its readers are not those that were planned, unless `yes` was said.
-pub(super) async fn may_start(app: &App, run: &Run, yes: bool) -> anyhow::Result<bool> {
+/// Whether `run`, whose hour has passed, may begin by a person's word: not while another run of its issue copies its
+/// readers. Where its readers are not those that were planned it is held for that, and begins by a yes to that alone.
+pub(super) async fn may_begin(app: &App, run: &Run, yes: bool) -> anyhow::Result<bool> {
     if copied_now(app, run).await?.is_some() {
         return Ok(false);
     }
-    let otherwise = found_otherwise(&app.store, run, app.clock.now()).await?;
-    if let Some(why) = otherwise.filter(|_| !yes) {
-        let name = name(app, run).await?;
-        bail!(
-            "`{}` was not started: {why} with `pressrun resume {name} --yes`",
-            run.slug
-        );
+    let now = app.clock.now();
+    let Some(why) = found_otherwise(&app.store, run, now).await? else {
+        return Ok(true);
+    };
+    if yes && run.status == RunStatus::Held && run.reason.as_deref() == Some(why.as_str()) {
+        return Ok(true);
     }
-    Ok(true)
+    app.store
+        .set_run_status(run.id(), run.status, RunStatus::Held, Some(&why), now)
+        .await?;
+    Err(held(app, run, &why).await?)
+}
+
+/// What is said of a run that is held.
+pub(super) async fn held(app: &App, run: &Run, why: &str) -> anyhow::Result<anyhow::Error> {
+    Ok(anyhow!(
+        "the run of `{}` is held: {why}; when that is settled, say `pressrun resume {} --yes`",
+        run.slug,
+        name(app, run).await?
+    ))
+}
+
+/// Has a run that a person lets go on, and that waits for another, be late from now on: it is her word that it waits for.
+pub(super) async fn named_now(app: &App, run: &Run) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    app.store
+        .move_start(run.id(), run.start_at, (now, None), now)
+        .await?;
+    Ok(())
 }
 
 /// Starts a run whose hour has passed, because a person says so; one that is too late only with `yes`.
@@ -128,8 +148,8 @@ pub(super) async fn start_late(app: &App, run: &Run, yes: bool) -> anyhow::Resul
         return Ok(());
     }
     ensure_in_time(app, run, yes).await?;
-    if !may_start(app, run, yes).await? {
-        return Ok(());
+    if !may_begin(app, run, yes).await? {
+        return named_now(app, run).await;
     }
     app.store.start_run(run.id(), app.clock.now()).await?;
     let found = app.store.run(run.id()).await?;

@@ -32,7 +32,7 @@ pub async fn reschedule(app: &App, run: &Run, start: &Start) -> anyhow::Result<R
     let now = app.clock.now();
     let moved = app
         .store
-        .move_start(run.id(), run.start_at, (start.at, &start.zone), now);
+        .move_start(run.id(), run.start_at, (start.at, Some(&start.zone)), now);
     ensure!(
         moved.await?,
         "run {} of `{slug}` began or changed meanwhile; look with `pressrun status`",

@@ -275,18 +275,18 @@ impl Store {
         })
     }
 
-    /// Moves the start of a run that has not begun, to an hour said in a zone. False if it has, or was moved meanwhile.
+    /// Moves the start of a run that has not begun, to an hour said in a zone, or in that which it had. False if it has, or was moved meanwhile.
     /// One that was held before its freeze began was held because of the hour that it had: it waits anew.
     pub async fn move_start(
         &self,
         run: RunId,
         from: Option<i64>,
-        (to, zone): (Timestamp, &str),
+        (to, zone): (Timestamp, Option<&str>),
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set start_at = $3, zone = $4,
+                "update runs set start_at = $3, zone = coalesce($4, zone),
                      status = case when status = 'held' and cutoff = created_at then 'scheduled' else status end,
                      reason = case when status = 'held' and cutoff = created_at then null else reason end,
                      since = case when status = 'held' and cutoff = created_at then $5 else since end

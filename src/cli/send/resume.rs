@@ -67,7 +67,15 @@ impl Resume {
         let now = now.context("the run is gone")?;
         if now.status == RunStatus::Scheduled {
             println!("{}", why::why(app, &now).await?.sentence);
-            return Ok(Exit::Done);
+            let overdue = now.is_overdue(app.clock.sure());
+            if overdue && self.detach {
+                note_if_nobody_sends(app, Some(&now)).await?;
+            }
+            if !overdue || self.detach {
+                return Ok(Exit::Done);
+            }
+            // It waits for another run, and begins behind it.
+            return send_and_follow(app, found.id(), signal::stop()).await;
         }
         if self.detach {
             let who = match charge::has_in_charge(app, &now).await? {

@@ -15,7 +15,7 @@ const WORD: usize = 40;
 /// Digits of a number that counts something: more are a day or a time.
 const DIGITS: usize = 6;
 /// Numbers up to this may stand for words: 0 for no, 2 for whoever left.
-const CODES: f64 = 5.0;
+const CODES: f64 = 9.0;
 
 /// A column that is not read.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ struct Wanted {
     counts: bool,
     /// Of where it was given and the like: only a no is one there.
     about: bool,
+    /// Of an agreement, of which there are not many.
+    agreed: bool,
 }
 
 impl Name {
@@ -60,6 +62,7 @@ impl Name {
                 Name::Wanted(Wanted {
                     counts: among(&doubts().counted) && !within(&doubts().agreed),
                     about: among(&doubts().about),
+                    agreed: within(&doubts().agreed),
                 })
             }
             None => Name::Other,
@@ -113,7 +116,7 @@ pub(super) fn of<'a>(
 impl Unread {
     /// Whether `cell` looks as if its reader wanted no mail.
     fn doubts(&self, cell: &str) -> bool {
-        if cell.len() > WORD {
+        if cell.len() > WORD && matches!(self.name, Name::Other | Name::Perhaps) {
             return false;
         }
         let filled = || !is_none(cell) && !cell.contains("://");
@@ -146,18 +149,46 @@ impl Wanted {
     /// Whether the cell is neither a yes nor a time nor empty.
     fn doubts(self, cell: &str) -> bool {
         if let Some(number) = number(cell) {
-            return !self.counts && is_code(number);
+            return !self.counts && is_code(number) && (!self.about || number == 0.0);
         }
-        if says_no(cell) {
+        let mut parts = cell.split(|letter: char| !letter.is_alphabetic());
+        let is_dated = cell.bytes().any(|octet| octet.is_ascii_digit());
+        let word = folded(cell);
+        let refused = doubts()
+            .refused
+            .iter()
+            .any(|part| word.contains(part.as_str()));
+        if refused
+            || says_no(cell)
+            || (is_dated && parts.any(|part| part.len() > 1 && says_no(part)))
+        {
             return true;
         }
+        !self.about && !is_yes(cell) && !cell.contains("://") && EmailAddress::parse(cell).is_err()
+    }
+}
+
+/// Whether the cell is a yes, a time, or both.
+fn is_yes(cell: &str) -> bool {
+    let known = |cell: &str| {
         let word = folded(cell);
         let yes = |known: &String| *known == word || known == cell;
-        let is_known = says_yes(cell).is_some()
-            || doubts().yes.iter().any(yes)
-            || Service::any().standing(&word) == Some(Standing::Joined);
-        !self.about && !is_known && !cell.contains("://") && !cell.contains('@')
+        doubts().yes.iter().any(yes) || Service::any().standing(&word) == Some(Standing::Joined)
+    };
+    if !cell.bytes().any(|octet| octet.is_ascii_digit()) {
+        return says_yes(cell).is_some() || known(cell);
     }
+    // What else stands in a time: months, and the zone.
+    let mut parts = cell.split(|letter: char| !letter.is_alphabetic());
+    parts.all(|part| {
+        let word = folded(part);
+        let month = word.chars().take(3).collect::<String>();
+        word.is_empty()
+            || doubts().times.contains(&word)
+            || doubts().months.contains(&month)
+            || says_yes(part) == Some(true)
+            || known(part)
+    })
 }
 
 /// Whether the number may stand for a word that is no yes.
@@ -231,7 +262,9 @@ impl<'a> Look<'a> {
             };
             let is_wanted = matches!(unread.name, Name::Wanted(_));
             let is_code = is_wanted && number(cell).is_some_and(is_code);
-            counts[place] |= number(cell).is_some_and(|n| n.abs() > CODES || n.fract() != 0.0);
+            let agreed = matches!(unread.name, Name::Wanted(Wanted { agreed: true, .. }));
+            counts[place] |=
+                !agreed && number(cell).is_some_and(|n| n.abs() > CODES || n.fract() != 0.0);
             let known = is_code && codes[place].is_some();
             match unread.doubts(cell) {
                 true if !known && reader() && !gone() => {

@@ -9,7 +9,7 @@ use crate::compile::filled;
 fn a_bare_address_is_a_link_that_leads_straight_and_stands_once_in_the_text() {
     let desk = Desk::new();
     let body = "See https://a.example/one_two_three, or (https://b.example/?a=1&b=2).\n\n\
-                - www.c.example\n\nFor you: https://d.example/?for=[[first_name|x]]\n\n`https://e.example/` and [words](https://f.example/)\n";
+                - www.c.example, https://a.example/one_Schindler's_List\n\nFor you: https://d.example/?for=[[first_name|x]]\n\n`https://e.example/` and [words](https://f.example/)\n";
     desk.write(
         "issues/one/issue.md",
         format!("---\ntitle: One\n---\n{body}"),
@@ -44,6 +44,10 @@ fn a_bare_address_is_a_link_that_leads_straight_and_stands_once_in_the_text() {
         "{html}"
     );
     assert!(html.contains(">www.c.example</a>"), "{html}");
+    assert!(
+        html.contains("href=\"https://a.example/one_Schindler&#39;s_List\""),
+        "{html}"
+    );
     assert!(!html.contains(">https://e.example/</a>"), "{html}");
     let addressed = built.compiled.html.0.iter().any(|segment| {
         matches!(segment, Segment::Slot(Slot::Field { name, context, .. })

@@ -1,5 +1,7 @@
 //! What is looked at in the hour of a run by others than whoever sends: who follows it, and who resumes it.
 
+use std::time::Duration;
+
 use pressrun::deliver::{Engine as Sender, Taken};
 use pressrun::id::RunId;
 use pressrun::run::{self, why};
@@ -9,6 +11,9 @@ use crate::control::schedule::{MINUTE, move_start, rig, starting};
 use crate::deliver::rig::Rig;
 use crate::harness::Engine;
 use crate::on_both;
+
+/// The most that a run may begin behind its hour by itself.
+const LATE: Duration = Duration::from_secs(3600);
 
 /// Two runs of the issue whose hour has come, the first to a list of its own, and the right to send, which this test
 /// holds and does not use.
@@ -97,17 +102,33 @@ on_both!(
         for from in [RunStatus::Scheduled, RunStatus::Paused] {
             set_status(&rig, run, from).await;
             set_status(&rig, other, RunStatus::Freezing).await;
+            let hour = rig.app.clock.now().before(2 * LATE);
+            move_start(&rig, run, hour).await;
             let (resumed, status) = resume(true).await;
             resumed.expect("nothing against it");
             assert_eq!(status, RunStatus::Scheduled);
+            // A person has named the hour anew: it is not late when the other is copied.
+            let start = rig.run(run).await.start_at.expect("an hour");
+            assert!(start > hour.after(LATE).0, "{start}");
             set_status(&rig, run, from).await;
             set_status(&rig, other, RunStatus::Cancelled).await;
             rig.database.raw(unsubscribe).await;
-            let (resumed, status) = resume(false).await;
+            // A yes to being late is none to what nobody was told.
+            move_start(&rig, run, hour).await;
+            assert!(resume(false).await.0.is_err());
+            let (resumed, status) = resume(true).await;
             let refused = resumed.expect_err("nobody would get it").to_string();
-            let words = "look at the list, then let it go on with `pressrun resume small --yes`";
-            assert!(refused.ends_with(words), "{refused}");
-            assert_eq!(status, from);
+            assert!(refused.contains("is held: nobody on its list"), "{refused}");
+            assert!(
+                refused.ends_with("say `pressrun resume small --yes`"),
+                "{refused}"
+            );
+            assert_eq!(status, RunStatus::Held);
+            set_status(&rig, other, RunStatus::Freezing).await;
+            assert_eq!(resume(true).await.1, RunStatus::Scheduled);
+            set_status(&rig, other, RunStatus::Cancelled).await;
+            let (resumed, status) = resume(true).await;
+            assert!(resumed.is_err() && status == RunStatus::Held);
             assert_eq!(resume(true).await.1, RunStatus::Freezing);
             rig.database.raw(confirm).await;
         }

@@ -50,7 +50,7 @@ on_both!(
     a_mailchimp_zip_brings_those_who_stay_and_remembers_those_who_left,
     async |engine: Engine| {
         let desk = Desk::new(engine).await;
-        let job = packed(
+        let mut job = packed(
             &desk,
             &[
                 (
@@ -68,12 +68,19 @@ on_both!(
                 ),
                 ("../../evil.csv", b"not,a,list\n1,2,3\n"),
                 ("readme.txt", b"hello"),
+                ("nobody.csv", b""),
+                ("note.csv", b"caf\xe9,x\n"),
             ],
         );
+        // What the author says of a column holds for the tables that have it.
+        job.map = vec![("MEMBER_RATING".to_owned(), "-".to_owned())];
         let summary = desk.run(&job).await;
         assert_eq!(summary.service, "Mailchimp");
         assert_eq!(summary.tables.len(), 3);
-        assert_eq!(summary.passed_over, ["evil.csv", "1.csv"]);
+        assert_eq!(
+            summary.passed_over,
+            ["evil.csv", "nobody.csv", "note.csv", "1.csv"]
+        );
         let tally = summary.tally;
         assert_eq!((tally.added, tally.left, tally.barred), (1, 2, 1));
         assert_eq!((summary.duplicates, summary.rejected), (1, 1));

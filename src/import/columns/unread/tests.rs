@@ -126,6 +126,27 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
         ("Consent source", "no", true),
         ("subscription_tier", "free", false),
         ("Consent page", "https://x.example/join", false),
+        // A no has its day as a yes has, and may be a sentence.
+        ("Consent", "declined 2021-03-04", true),
+        ("Einwilligung", "widerrufen am 3.4.2021", true),
+        ("Newsletter", "No since 2019", true),
+        ("Consent to product news", "declined", true),
+        (
+            "Would you like our newsletter?",
+            "\"No, I would rather not receive any of your mails\"",
+            true,
+        ),
+        ("Consent", "\"4. März 2021, 10:30 Uhr\"", false),
+        ("Consent", "Yes 2021-03-04T10:00:00Z", false),
+        ("Consent", "opted in on Mon 3 May 2021 10:00 CEST", false),
+        // What services write that says nothing of it.
+        ("Mailing State/Province", "Kent", false),
+        ("Mailing Lists", "Newsletter", false),
+        ("Subscription price", "5", false),
+        ("subscriber_id", "3", false),
+        ("Newsletter opens", "0", false),
+        ("Subscription", "free", false),
+        ("Newsletter", "\"Yes, please\"", false),
         // Words that mean it in any column, and words that may mean anything where no status is read.
         ("Last event", "[UNSUBSCRIBED]", true),
         ("Zustand", "abgemeldet", true),
@@ -163,7 +184,7 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
             "email,Marketing\na@x.example,0\nb@x.example,7\nc@x.example,0\n",
             false,
         ),
-        ("email,Marketing\na@x.example,7\nb@x.example,0\n", false),
+        ("email,Marketing\na@x.example,17\nb@x.example,0\n", false),
         // Small numbers may be words: 1 is a yes, and who knows what 0 and 2 are.
         (
             "email,newsletter\na@x.example,0\nb@x.example,1\nc@x.example,2\n",
@@ -174,6 +195,9 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
             true,
         ),
         ("email,newsletter\na@x.example,1\nb@x.example,1\n", false),
+        ("email,newsletter\na@x.example,0\nb@x.example,9\n", true),
+        // Nobody agrees two thousand times: that is a year.
+        ("email,Consent\na@x.example,0\nb@x.example,2019\n", true),
         // A field of the author's takes a column by its name alone, and may not hide what it says.
         ("email,first_name\na@x.example,unsubscribed\n", true),
         ("email,first_name\na@x.example,Left\n", false),
