@@ -181,7 +181,7 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
         // A nought is a no, unless the column counts something.
         ("email,Marketing\na@x.example,0\nb@x.example,1\n", true),
         (
-            "email,Marketing\na@x.example,0\nb@x.example,7\nc@x.example,0\n",
+            "email,Marketing\na@x.example,0\nb@x.example,17\nc@x.example,0\n",
             false,
         ),
         ("email,Marketing\na@x.example,17\nb@x.example,0\n", false),
