@@ -257,7 +257,9 @@ impl Press {
         let guards = "--accept same-subject --accept audience --accept hour";
         let mut command = self.command(database, &format!("send --yes {guards}"));
         match &meter.tls {
-            Some(file) => command.env("PRESSRUN_RELAY__MAIN__CA_FILE", file),
+            Some(file) => command
+                .env("PRESSRUN_RELAY__MAIN__CA_FILE", file)
+                .env("PRESSRUN_RELAY__MAIN__TLS", "required"),
             None => command.env("PRESSRUN_RELAY__MAIN__TLS", "none"),
         };
         let window = match way {
