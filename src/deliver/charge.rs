@@ -11,6 +11,7 @@ use crate::id::RunId;
 use crate::status::RunStatus;
 use crate::store::relays::ToldSender;
 use crate::store::runs::Run;
+use crate::store::{Store, StoreError};
 
 /// Which runs an engine looks after.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,14 +81,19 @@ pub async fn is_left_alone(app: &App, run: &Run) -> anyhow::Result<bool> {
     Ok(!has && charges.iter().any(|charge| charge.leaves(run)))
 }
 
+/// What the senders have told of their charges.
+pub(super) async fn told(store: &Store) -> Result<Vec<Charge>, StoreError> {
+    let told = store.told_senders().await?;
+    let read = |told: &ToldSender| Charge::read(told.charge.as_deref());
+    Ok(told.iter().map(read).collect())
+}
+
 /// The charges of those who send; none where nobody does.
 async fn charges(app: &App) -> anyhow::Result<Option<Vec<Charge>>> {
     if !is_sending(app).await? {
         return Ok(None);
     }
-    let told = app.store.told_senders().await?;
-    let read = |told: &ToldSender| Charge::read(told.charge.as_deref());
-    Ok(Some(told.iter().map(read).collect()))
+    Ok(Some(told(&app.store).await?))
 }
 
 #[cfg(test)]

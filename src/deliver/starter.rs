@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::{Faces, MINUTE, Timestamp, uptime};
 use crate::deliver::Engine;
-use crate::deliver::charge::Charge;
+use crate::deliver::charge;
 use crate::id::ListId;
 use crate::run::{hour, plan};
 use crate::schedule::{shown, span};
@@ -173,11 +173,7 @@ impl Engine {
             return Ok(false);
         }
         // Another node may be the one that copies.
-        let told = store.told_senders().await?;
-        let mut charges: Vec<Charge> = told
-            .iter()
-            .map(|told| Charge::read(told.charge.as_deref()))
-            .collect();
+        let mut charges = charge::told(store).await?;
         charges.push(self.charge.clone());
         Ok(copied
             .iter()
